@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from tests.properties import examples
 from voxd.cli import table
-from voxd.cli.table import cell_width, column_widths, print_fields, print_table, wrap
+from voxd.cli.output import cell_width, wrap
+from voxd.cli.table import column_widths, print_fields, print_table
 
 PLAIN = Namespace(no_color=True, json=False)
 

@@ -11,7 +11,7 @@ import msgspec
 
 from voxd.cli import config_edit
 from voxd.cli.exits import CONFIG, OK
-from voxd.cli.output import clean, decorated, print_json, print_result
+from voxd.cli.output import clean, decorated, print_json, print_result, terminal_columns, wrap
 from voxd.config.layers import Layer
 from voxd.config.loading import examine, load
 from voxd.config.paths import SYSTEM_CONFIG_FILE, user_config_file
@@ -93,7 +93,7 @@ def check_config(args: Namespace) -> int:
             # Only the first: the message may contain the word too.
             severity = f"{problem.severity}:"
             line = line.replace(severity, f"{_COLOURS[problem.severity]}{severity}\x1b[0m", 1)
-        print(line)
+        print("\n    ".join(wrap(line, terminal_columns())))
     read = ", ".join(map(str, files)) or "no file: the defaults apply"
     print(summary(problems) if problems else f"no problems ({clean(read)})")
     return CONFIG if failed else OK

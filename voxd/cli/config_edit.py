@@ -16,8 +16,7 @@ from typing import Any
 from voxd.cli.connect import request
 from voxd.cli.exits import CONFIG, FAILED, OK, CannotWrite, WrongArgument
 from voxd.cli.inputs import load_config
-from voxd.cli.output import print_json, print_note, print_result
-from voxd.cli.table import print_text
+from voxd.cli.output import print_json, print_note, print_result, print_text
 from voxd.config.loading import examine
 from voxd.config.paths import default_config_file
 from voxd.config.problems import InvalidConfig, Problem, Severity, did_you_mean, dotted

@@ -7,8 +7,8 @@ import msgspec
 
 from voxd.cli.exits import OK, NoInput, WrongArgument
 from voxd.cli.inputs import load_config
-from voxd.cli.output import print_json, print_progress
-from voxd.cli.table import print_table, print_text
+from voxd.cli.output import print_json, print_progress, print_text
+from voxd.cli.table import print_table
 from voxd.config.paths import models_dir
 from voxd.config.schema import WakeWord
 from voxd.listen.evaluate import Report, evaluate

@@ -50,6 +50,11 @@ def print_result(args: Namespace, value: Any, text: str) -> int:
     return OK
 
 
+def print_text(text: str) -> None:
+    """Print ``text``; on a terminal its lines end between words."""
+    print("\n".join(wrap(clean(text), terminal_columns())))
+
+
 def print_error(error: VoxdError, *, as_json: bool) -> None:
     """Print ``error`` and what to do about it on standard error."""
     if as_json:
@@ -87,9 +92,12 @@ def _print_lines(*lines: str) -> None:
     # What the command has printed comes first where both streams lead to one terminal or file.
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()
+    width = shutil.get_terminal_size().columns - 2 if sys.stderr.isatty() else None
     # A full disk or a closed terminal: there is nowhere left to report it.
     with contextlib.suppress(OSError, ValueError):
-        print(*(line for line in lines if line), sep="\n", file=sys.stderr, flush=True)
+        for line in filter(None, lines):
+            indent = " " * (len(line) - len(line.lstrip()))
+            print(indent + f"\n{indent}".join(wrap(line.strip(), width)), file=sys.stderr, flush=True)
 
 
 def is_utf8() -> bool:
@@ -100,6 +108,31 @@ def is_utf8() -> bool:
 def terminal_columns() -> int | None:
     """Return the width of the terminal that standard output is, None when it is not a terminal."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def wrap(text: str, width: int | None) -> list[str]:
+    """Return ``text`` in lines of at most ``width`` columns, at least one; a longer word has its own line."""
+    if width is None or cell_width(text) <= width:
+        return [text]
+    # Not `textwrap`, which counts characters: one of Chinese takes two columns.
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines[-1] else word
+        if lines[-1] and cell_width(longer) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
+
+
+def cell_width(text: str) -> int:
+    """Return how many columns ``text`` takes on a terminal."""
+    if text.isascii():
+        return len(text)
+    # Imported here: only other scripts and emoji have characters of two columns or of none.
+    from rich.cells import cell_len
+
+    return cell_len(text)
 
 
 def decorated(args: Namespace) -> bool:

@@ -6,8 +6,8 @@ from typing import Any
 
 from voxd.cli.connect import request
 from voxd.cli.exits import OK
-from voxd.cli.output import print_json, print_result
-from voxd.cli.table import print_rows, print_table, print_text
+from voxd.cli.output import print_json, print_result, print_text
+from voxd.cli.table import print_rows, print_table
 
 # Changing the provider waits for the reply under way; a test waits for the vendor.
 PATIENCE_S = 90.0

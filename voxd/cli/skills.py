@@ -7,8 +7,8 @@ from typing import Any
 
 from voxd.cli.exits import FAILED, OK
 from voxd.cli.inputs import given_text, load_config, read_text
-from voxd.cli.output import print_json, print_progress
-from voxd.cli.table import print_fields, print_table, print_text
+from voxd.cli.output import print_json, print_progress, print_text
+from voxd.cli.table import print_fields, print_table
 from voxd.clock import SystemClock
 from voxd.skills.evaluation.evaluate import CaseVerdict, EvaluationReport, Result, count, evaluate
 from voxd.skills.evaluation.explanation import Explanation, explain

@@ -5,7 +5,7 @@ from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
 
 from voxd.cli.exits import OK
-from voxd.cli.output import clean, decorated, print_json, terminal_columns
+from voxd.cli.output import cell_width, clean, decorated, print_json, terminal_columns, wrap
 
 GAP = 2
 
@@ -49,11 +49,6 @@ def print_table(
             print(f"{bold}{line}{end}" if index == 0 else line)
 
 
-def print_text(text: str) -> None:
-    """Print ``text``; on a terminal its lines end between words."""
-    print("\n".join(wrap(clean(text), terminal_columns())))
-
-
 def print_fields(title: str, fields: Mapping[str, str], args: Namespace) -> None:
     """Print a sentence and, below it, names and values in two columns."""
     # Two escape codes need no library: rich would add its import time to `voxctl status`, budgeted at 60 ms.
@@ -90,31 +85,6 @@ def column_widths(rows: Sequence[Sequence[str]], total: int | None) -> list[int]
         widths[widest] -= 1
         excess -= 1
     return widths
-
-
-def wrap(text: str, width: int | None) -> list[str]:
-    """Return ``text`` in lines of at most ``width`` columns, at least one; a longer word has its own line."""
-    if width is None or cell_width(text) <= width:
-        return [text]
-    # Not `textwrap`, which counts characters: one of Chinese takes two columns.
-    lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}" if lines[-1] else word
-        if lines[-1] and cell_width(longer) > width:
-            lines.append(word)
-        else:
-            lines[-1] = longer
-    return lines
-
-
-def cell_width(text: str) -> int:
-    """Return how many columns ``text`` takes on a terminal."""
-    if text.isascii():
-        return len(text)
-    # Imported here: only other scripts and emoji have characters of two columns or of none.
-    from rich.cells import cell_len
-
-    return cell_len(text)
 
 
 def _lines(row: Sequence[str], widths: Sequence[int]) -> list[str]:

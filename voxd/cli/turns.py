@@ -7,8 +7,17 @@ from typing import Any
 from voxd.cli.connect import request
 from voxd.cli.exits import FAILED, OK
 from voxd.cli.inputs import confirm, given_text, read_bytes
-from voxd.cli.output import bar, clock, decorated, print_json, print_note, print_result, terminal_columns
-from voxd.cli.table import print_rows, print_text
+from voxd.cli.output import (
+    bar,
+    clock,
+    decorated,
+    print_json,
+    print_note,
+    print_result,
+    print_text,
+    terminal_columns,
+)
+from voxd.cli.table import print_rows
 
 # The daemon replies after the audio has been played, and a long text plays for a minute or more.
 SPOKEN_TIMEOUT_S = 120.0

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from voxd.cli.connect import ANSWER_TIMEOUT_S, connect
-from voxd.cli.output import clean, decorated, print_json, print_note, terminal_columns
-from voxd.cli.table import wrap
+from voxd.cli.output import clean, decorated, print_json, print_note, terminal_columns, wrap
 from voxd.errors import Busy, DaemonUnreachable, DeadlineExceeded
 
 RETRY_S = 0.5

@@ -14,7 +14,7 @@ import msgspec
 from voxd.cli.doctor import engines, machine, service, sound, vendors
 from voxd.cli.doctor.check import Check, DoctorContext, Status, Step, examine
 from voxd.cli.exits import FAILED, OK
-from voxd.cli.output import clean, decorated, print_json
+from voxd.cli.output import adapt_hint, clean, decorated, print_json, terminal_columns, wrap
 from voxd.config.loading import load
 from voxd.config.schema import Config
 from voxd.errors import ConfigError
@@ -50,6 +50,11 @@ STEPS = (
 
 _COLOURS = {Status.OK: "\x1b[32m", Status.WARN: "\x1b[33m", Status.FAIL: "\x1b[31m", Status.SKIP: "\x1b[2m"}
 _WORDS = {Status.OK: "ok", Status.WARN: "warning", Status.FAIL: "failed", Status.SKIP: "skipped"}
+
+
+# The width of the status and the id; on a very narrow terminal the words may leave it.
+INDENT = 28
+MIN_COLUMNS = 24
 
 
 def register(subparsers: Any) -> None:
@@ -108,6 +113,11 @@ def _context(args: Namespace) -> DoctorContext:
 
 def _print_check(check: Check, args: Namespace) -> None:
     colour, end = (_COLOURS[check.status], "\x1b[0m") if decorated(args) else ("", "")
-    print(f"{colour}{check.status:<4}{end}  {check.id:<21} {clean(check.detail)}", flush=True)
+    columns = terminal_columns()
+    width = max(columns - INDENT, MIN_COLUMNS) if columns else None
+    below = f"\n{'':<{INDENT}}"
+    detail = below.join(wrap(clean(check.detail), width))
+    print(f"{colour}{check.status:<4}{end}  {check.id:<21} {detail}", flush=True)
     if check.hint:
-        print(f"{'':<28}-> {clean(check.hint)}", flush=True)
+        hint = f"-> {clean(adapt_hint(check.hint))}"
+        print(f"{'':<{INDENT}}{below.join(wrap(hint, width))}", flush=True)
