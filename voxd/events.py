@@ -263,7 +263,11 @@ EVENT_TYPES: Mapping[EventType, Payload] = MappingProxyType(
         ),
         EventType.TEXT_INPUT: _says("A typed message was sent.", text=str),
         EventType.TEXT_TRANSCRIPTION: _says(
-            "What the user said.", text=str, is_partial=bool, item_id=str | None
+            "What the user said; who said which part, where the vendor tells speakers apart.",
+            text=str,
+            is_partial=bool,
+            item_id=str | None,
+            speakers=tuple[Any, ...],
         ),
         EventType.TEXT_OUTPUT: _says(
             "What the assistant says.", text=str, is_partial=bool, response_id=str | None

@@ -6,7 +6,7 @@ from typing import ClassVar
 from websockets.http11 import Request
 
 from tests.servers.live_speech import KEY, Frame, LiveSpeech, Message, Refusal, Session
-from tests.servers.words import Word, text_of
+from tests.servers.words import Word, speaker_of, text_of
 
 LEAST_MS, MOST_MS = 50, 1000
 BYTES_PER_MS = 32
@@ -94,6 +94,11 @@ class StreamingSession(Session):
             "transcript": text_of(words if ended else words[:-1]),
             "end_of_turn_confidence": 0.9 if ended else 0.1,
             "words": told,
+            **(
+                {"speaker_label": "AB"[speaker_of(words[0].text)]}
+                if "speaker_labels" in self.query and words
+                else {}
+            ),
         }
 
 

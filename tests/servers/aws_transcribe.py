@@ -13,7 +13,7 @@ from websockets.http11 import Request
 
 from tests.servers.live_speech import KEY as SECRET
 from tests.servers.live_speech import LiveSpeech, Message, Refusal, Session
-from tests.servers.words import PAUSE_S, Word, text_of
+from tests.servers.words import PAUSE_S, Word, speaker_of, text_of
 from voxd.providers.vendors.aws.wire import decode, encode
 
 KEY_ID = "AKIDEXAMPLE0123456789"
@@ -86,6 +86,7 @@ class AwsSession(Session):
                 "EndTime": word.end_s,
                 "Confidence": 0.9,
                 **({"Stable": self.recogniser.pausing} if asked else {}),
+                **({"Speaker": str(speaker_of(word.text))} if "show-speaker-label" in self.query else {}),
                 "VocabularyFilterMatch": False,
             }
             for word in words

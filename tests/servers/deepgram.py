@@ -7,7 +7,7 @@ from websockets.http11 import Request
 from websockets.protocol import OPEN
 
 from tests.servers.live_speech import KEY, Frame, LiveSpeech, Message, Refusal, Session
-from tests.servers.words import PAUSE_S, Word, text_of
+from tests.servers.words import PAUSE_S, Word, speaker_of, text_of
 
 _REQUEST_ID = "0f3d9a52-7c1c-4a54-9a35-0d2f1f6f0c11"
 
@@ -61,7 +61,13 @@ class NovaSession(Session):
 
     def _results(self, words: list[Word], end_s: float, *, is_final: bool) -> Frame:
         told = [
-            {"word": word.text, "start": word.start_s, "end": word.end_s, "confidence": 0.98}
+            {
+                "word": word.text,
+                "start": word.start_s,
+                "end": word.end_s,
+                "confidence": 0.98,
+                **({"speaker": speaker_of(word.text)} if self.query.get("diarize") == ["true"] else {}),
+            }
             for word in words
         ]
         return {

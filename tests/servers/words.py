@@ -38,6 +38,11 @@ class Word:
     end_s: float
 
 
+def speaker_of(text: str) -> int:
+    """Return who says ``text``: one speaker says numbers, the other one all other words."""
+    return 0 if text.split()[0] in WORDS[:11] else 1
+
+
 def spoken(text: str) -> bytes:
     """Return ``text`` as 16 kHz s16le PCM."""
     pcm = bytearray()

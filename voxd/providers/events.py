@@ -74,13 +74,24 @@ class TextOutput(_Event, frozen=True):
     response_id: str | None = None
 
 
+class SpeakerPart(msgspec.Struct, frozen=True):
+    """What one speaker said without a break; speakers are counted from 1, as they first spoke."""
+
+    speaker: int
+    text: str
+
+
 class TextTranscription(_Event, frozen=True):
-    """Words of the user: a piece, or (``is_partial`` False) the whole utterance."""
+    """Words of the user: a piece, or (``is_partial`` False) the whole utterance.
+
+    ``speakers`` is set where the vendor tells speakers apart; with more than one the text names them too.
+    """
 
     type: ClassVar[E] = E.TEXT_TRANSCRIPTION
     text: str
     is_partial: bool = False
     item_id: str | None = None
+    speakers: tuple[SpeakerPart, ...] = ()
 
 
 class TextInput(_Event, frozen=True):

@@ -152,7 +152,10 @@ class FilteredSession(BaseProvider):
 
     async def _transcribed(self, event: events.TextTranscription) -> list[ProviderEvent]:
         changed = await self._filter.run("user", event.text)
+        if changed == event.text:
+            return [event]
         if changed is not None:
+            # Who said which part is left out: the parts hold what the middleware has taken out.
             return [events.TextTranscription(changed, item_id=event.item_id)]
         # The vendor has heard the question; what remains is not to let it answer.
         await self.inner.interrupt(None)

@@ -4,6 +4,7 @@ import asyncio
 import functools
 import itertools
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import msgspec
@@ -228,10 +229,10 @@ class PipelineProvider(BaseProvider):
     # --- the turn ---------------------------------------------------------------------------------
 
     async def _answer_speech(self, stt_turn: SttTurn) -> None:
-        until_s, text, engine = stt_turn.budget.until_s, "", ""
+        until_s, text, heard = stt_turn.budget.until_s, "", None
         try:
-            result = await run_until(self._clock, stt_turn.result(), until_s, stt_turn.budget)
-            text, engine = result.text, result.engine
+            heard = await run_until(self._clock, stt_turn.result(), until_s, stt_turn.budget)
+            text = heard.text
         except TimeoutError:
             raise ProviderError("the question was not transcribed in time", code=TIMEOUT) from None
         finally:
@@ -241,17 +242,19 @@ class PipelineProvider(BaseProvider):
         if not text.strip():
             raise AudioError("no words were recognised in the audio", code="audio_too_short")
         # Retries that the transcription used are gone for the rest of the turn.
-        await self._answer_text(text, stt_turn.budget, engine, early)
+        await self._answer_text(text, stt_turn.budget, heard, early)
 
     async def _answer_text(
-        self, text: str, budget: Budget, engine: str = "", early: EarlyAnswer | None = None
+        self, text: str, budget: Budget, heard: SttUpdate | None = None, early: EarlyAnswer | None = None
     ) -> None:
-        """Answer the question ``text``; ``engine`` transcribed it, "" for a typed one."""
+        """Answer the question ``text``, which was ``heard``; None for a typed one."""
         question = await self._filter("user", text)
         if question is None:
             raise stopped_error()
-        if engine:
-            self._report_transcript(SttUpdate(question, engine, final=True))
+        if heard is not None:
+            # The parts would say what the middleware has taken out of the whole.
+            speakers = heard.speakers if question == text else ()
+            self._report_transcript(replace(heard, text=question, speakers=speakers))
         self._conversation.add_question(question)
         await self._respond(budget, early)
 
@@ -325,7 +328,7 @@ class PipelineProvider(BaseProvider):
 
     def _report_transcript(self, update: SttUpdate) -> None:
         if self._session.transcription:
-            self._report(events.TextTranscription(update.text, is_partial=not update.final))
+            self._report(_transcription(update))
 
     def _report(self, event: events.ProviderEvent) -> None:
         if self._is_connected:
@@ -341,6 +344,12 @@ class PipelineProvider(BaseProvider):
     def _require_connected(self) -> None:
         if not self._is_connected:
             raise NotConnected("the pipeline is not connected", provider=NAME)
+
+
+def _transcription(update: SttUpdate) -> events.TextTranscription:
+    return events.TextTranscription(
+        update.text, is_partial=not update.final, speakers=update.speakers if update.final else ()
+    )
 
 
 class _SessionUsage:

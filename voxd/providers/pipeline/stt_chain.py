@@ -13,6 +13,7 @@ from typing import Any
 from voxd.clock import Clock
 from voxd.errors import ProviderError, StreamError, VoxdError
 from voxd.providers.audio_buffer import AudioBuffer
+from voxd.providers.events import SpeakerPart
 from voxd.providers.pipeline.candidates import Candidates, RecordUsage, StageChain
 from voxd.providers.pipeline.deadlines import StageBudget
 from voxd.providers.pipeline.stage_stream import StreamEnd, pump, run_until
@@ -42,6 +43,7 @@ class SttUpdate:
     engine: str
     final: bool = False
     stable: bool = False
+    speakers: tuple[SpeakerPart, ...] = ()
 
 
 class SttChain(StageChain[SpeechToText]):
@@ -80,7 +82,7 @@ class SttChain(StageChain[SpeechToText]):
                 item = await race.next()
                 if item.final:
                     record_usage(race.leader, item.usage)
-                yield SttUpdate(item.text, race.leader.name, item.final, item.stable)
+                yield SttUpdate(item.text, race.leader.name, item.final, item.stable, item.speakers)
                 if item.final:
                     return
         finally:

@@ -13,6 +13,7 @@ from voxd.errors import ConfigError, ProviderError
 from voxd.frames import Clip, Frame
 from voxd.net.faults import RefusalReader, error_for_refusal
 from voxd.net.transport import Access, Budget, HttpRequest, Transport
+from voxd.providers.events import SpeakerPart
 from voxd.providers.facts import default_model, default_voice
 from voxd.providers.pipeline.stages.llm_options import LlmOptions
 from voxd.providers.settings import ToolSpec
@@ -124,6 +125,8 @@ class Transcription:
     stable: bool = False
     # Set in the final one: ``transcribed_seconds`` or tokens, as the vendor bills.
     usage: Usage = field(default_factory=Usage)
+    # Set in the final one by a vendor that was asked who spoke.
+    speakers: tuple[SpeakerPart, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

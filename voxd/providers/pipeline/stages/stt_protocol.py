@@ -10,7 +10,9 @@ import msgspec
 from voxd.errors import ProviderError, StreamError
 from voxd.net import faults
 from voxd.net.faults import CloseReason
+from voxd.providers.events import SpeakerPart
 from voxd.providers.pipeline.stages.contract import Transcription
+from voxd.providers.pipeline.stages.speakers import LabelledWord, labelled, parts_of
 from voxd.providers.usage import Usage
 
 WireMessage = str | bytes
@@ -49,6 +51,8 @@ class TranscriptUpdate:
     done: bool = False
     # What the vendor bills; None means the duration of the audio that was sent.
     usage: Usage | None = None
+    # The words of ``committed`` with the vendor's label of who said each, if it was asked for that.
+    words: tuple[LabelledWord, ...] = ()
 
 
 class SttProtocol(ABC):
@@ -136,18 +140,26 @@ class TranscriptAssembler:
 
     def __init__(self) -> None:
         self._committed: list[str] = []
+        self._words: list[LabelledWord] = []
         self._partial = ""
         self._last = Transcription("")
 
     @property
     def text(self) -> str:
         """The committed text and the partial text after it."""
-        return " ".join(filter(None, (*self._committed, self._partial)))
+        committed = " ".join(filter(None, self._committed))
+        return " ".join(filter(None, (labelled(self.speakers, committed), self._partial)))
+
+    @property
+    def speakers(self) -> tuple[SpeakerPart, ...]:
+        """Who said what of the committed text, () where the vendor does not say."""
+        return parts_of(self._words)
 
     def add(self, update: TranscriptUpdate) -> Transcription | None:
         """Apply ``update``; return the new transcription, None when nothing has changed."""
         if update.processed_s is not None:
             self._committed.append(update.committed.strip())
+            self._words += update.words or [(None, update.committed)]
             self._partial = ""
         if update.partial is not None:
             self._partial = update.partial.strip()
@@ -156,6 +168,10 @@ class TranscriptAssembler:
             return None
         self._last = found
         return found
+
+    def final(self, usage: Usage) -> Transcription:
+        """Return the whole transcription, for which the vendor bills ``usage``."""
+        return Transcription(self.text, final=True, usage=usage, speakers=self.speakers)
 
     def drop_partial(self) -> None:
         """Discard the text that is not committed: its audio is sent again on the next connection."""

@@ -128,7 +128,7 @@ class StreamingSpeechToText(SpeechToText):
                             if found := transcript.add(update):
                                 yield found
                     # Yielded before the block is left, so that it does not wait for the closing handshake.
-                    yield Transcription(transcript.text, final=True, usage=used + link.used)
+                    yield transcript.final(used + link.used)
                     return
             except ConnectionFailed as error:
                 # The budget is that of the turn: a reconnect takes one of its retries.
@@ -138,7 +138,7 @@ class StreamingSpeechToText(SpeechToText):
                 reconnects += 1
                 broken, used = error, used + link.used
                 transcript.drop_partial()
-        yield Transcription(transcript.text, final=True, usage=used)
+        yield transcript.final(used)
 
 
 class _SttConnection:

@@ -1,7 +1,7 @@
 """AssemblyAI's streaming speech-to-text API, version 3. Protocol facts: `README.md` beside this file."""
 
 from types import MappingProxyType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -13,6 +13,7 @@ from voxd.net.transport import Access, Budget, HttpRequest
 from voxd.net.websocket import WebSocketAddress
 from voxd.providers.languages import code_of
 from voxd.providers.pipeline.stages.contract import ConfiguredStage, TranscriptionRequest
+from voxd.providers.pipeline.stages.speakers import LabelledWord
 from voxd.providers.pipeline.stages.stt_protocol import (
     MessageDecoder,
     SttProtocol,
@@ -117,6 +118,7 @@ class _Turn(msgspec.Struct, tag="Turn"):
     transcript: str
     end_of_turn: bool = False
     turn_is_formatted: bool = False
+    speaker_label: Any = None
     words: list[_Word] = []
 
     @property
@@ -197,8 +199,10 @@ class AssemblyAiSttProtocol(SttProtocol):
             return None  # A repetition of a turn that is final already.
         self._turns[turn.turn_order] = turn
         final: list[str] = []
+        words: list[LabelledWord] = []
         while (first := self._turns.get(self._next)) and self._is_final(first):
             final.append(first.transcript)
+            words.append((first.speaker_label, first.transcript))
             # Milliseconds of the audio of this session.
             self._processed_s = max([word.end / 1000 for word in first.words], default=self._processed_s)
             del self._turns[self._next]
@@ -206,7 +210,11 @@ class AssemblyAiSttProtocol(SttProtocol):
         rest = " ".join(filter(None, (self._turns[order].text for order in sorted(self._turns))))
         stable = all(turn.end_of_turn for turn in self._turns.values())
         return TranscriptUpdate(
-            " ".join(final), self._processed_s if final else None, partial=rest, stable=stable
+            " ".join(final),
+            self._processed_s if final else None,
+            partial=rest,
+            stable=stable,
+            words=tuple(words) if any(label for label, _ in words) else (),
         )
 
     def _is_final(self, turn: _Turn) -> bool:

@@ -5,6 +5,7 @@ The URL carries the signature, so it is signed again for every connection. Proto
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -15,6 +16,7 @@ from voxd.net.transport import Access, Transport
 from voxd.net.websocket import WebSocketAddress
 from voxd.providers.languages import locale_of
 from voxd.providers.pipeline.stages.contract import ConfiguredStage, StageConfig, TranscriptionRequest
+from voxd.providers.pipeline.stages.speakers import LabelledWord
 from voxd.providers.pipeline.stages.stt_protocol import SttProtocol, TranscriptUpdate, WireMessage
 from voxd.providers.pipeline.stages.stt_stream import StreamingSpeechToText
 from voxd.providers.vendors.aws.options import AwsSttOptions
@@ -31,6 +33,8 @@ _AUDIO_HEADERS = {
 
 class _Item(msgspec.Struct, rename="pascal"):
     stable: bool = False
+    content: Any = ""
+    speaker: Any = None
 
 
 class _Alternative(msgspec.Struct, rename="pascal"):
@@ -46,6 +50,14 @@ class _Result(msgspec.Struct, rename="pascal"):
     @property
     def text(self) -> str:
         return self.alternatives[0].transcript if self.alternatives else ""
+
+    @property
+    def words(self) -> tuple[LabelledWord, ...]:
+        items = self.alternatives[0].items if self.alternatives else []
+        if all(item.speaker is None for item in items):
+            return ((None, self.text),)
+        # Punctuation marks are items of their own, without a speaker.
+        return tuple((item.speaker, item.content) for item in items)
 
     @property
     def stable(self) -> bool:
@@ -157,6 +169,7 @@ def _update(results: Sequence[_Result]) -> TranscriptUpdate | None:
         return None
     return TranscriptUpdate(
         committed=" ".join(result.text for result in finals),
+        words=tuple(word for result in finals for word in result.words),
         processed_s=max(result.end_time for result in finals) if finals else None,
         partial=" ".join(result.text for result in partials) if partials else None,
         stable=bool(partials) and all(result.stable for result in partials),

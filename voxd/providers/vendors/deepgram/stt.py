@@ -1,6 +1,6 @@
 """Deepgram's live speech-to-text API, version 1, with Nova models. Protocol facts: `README.md`."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -10,6 +10,7 @@ from voxd.net.faults import CloseReason
 from voxd.net.transport import Access
 from voxd.net.websocket import WebSocketAddress
 from voxd.providers.pipeline.stages.contract import ConfiguredStage, TranscriptionRequest
+from voxd.providers.pipeline.stages.speakers import LabelledWord
 from voxd.providers.pipeline.stages.stt_protocol import (
     MessageDecoder,
     SttProtocol,
@@ -64,8 +65,15 @@ class DeepgramStt(wire.DeepgramStage, ConfiguredStage[DeepgramSttOptions], Strea
         return DeepgramSttProtocol(self.name)
 
 
+class _Word(msgspec.Struct):
+    word: Any = ""
+    punctuated_word: Any = None
+    speaker: Any = None
+
+
 class _Alternative(msgspec.Struct):
     transcript: str = ""
+    words: list[_Word] = []
 
 
 class _Channel(msgspec.Struct):
@@ -82,6 +90,13 @@ class _Results(msgspec.Struct, tag="Results"):
     @property
     def text(self) -> str:
         return self.channel.alternatives[0].transcript if self.channel.alternatives else ""
+
+    @property
+    def words(self) -> tuple[LabelledWord, ...]:
+        found = self.channel.alternatives[0].words if self.channel.alternatives else []
+        if all(word.speaker is None for word in found):
+            return ()
+        return tuple((word.speaker, word.punctuated_word or word.word) for word in found)
 
     @property
     def end_s(self) -> float:
@@ -151,4 +166,4 @@ class DeepgramSttProtocol(SttProtocol):
         if not results.is_final:
             return TranscriptUpdate(partial=results.text)
         self._processed_s = results.end_s
-        return TranscriptUpdate(results.text, results.end_s, stable=results.speech_final)
+        return TranscriptUpdate(results.text, results.end_s, stable=results.speech_final, words=results.words)

@@ -5,7 +5,7 @@ Protocol facts: `README.md` beside this file.
 
 import base64
 import functools
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,12 +15,14 @@ from voxd.frames import SAMPLE_RATE_HZ, Clip
 from voxd.net import faults
 from voxd.net.endpoint import require_key
 from voxd.net.transport import Access, Budget, HttpRequest, HttpResponse
+from voxd.providers.events import SpeakerPart
 from voxd.providers.languages import locale_of
 from voxd.providers.pipeline.stages.contract import (
     ConfiguredStage,
     Transcription,
     TranscriptionRequest,
 )
+from voxd.providers.pipeline.stages.speakers import labelled, parts_of
 from voxd.providers.pipeline.stages.stt_upload import UploadSpeechToText, parse_answer
 from voxd.providers.usage import Usage
 from voxd.providers.vendors.google.options import GoogleSttOptions
@@ -32,8 +34,14 @@ _INVALID = b"INVALID_ARGUMENT"
 _BAD_KEY = b"API_KEY_INVALID"
 
 
+class _Word(msgspec.Struct):
+    word: Any = ""
+    speaker: Any = msgspec.field(default=None, name="speakerTag")
+
+
 class _Alternative(msgspec.Struct):
     transcript: str = ""
+    words: list[_Word] = []
 
 
 class _Result(msgspec.Struct):
@@ -62,7 +70,9 @@ class GoogleStt(ConfiguredStage[GoogleSttOptions], UploadSpeechToText):
             billed_s = float(found.billed.removesuffix("s"))
         except ValueError:
             billed_s = clip.duration_s
-        yield Transcription(text.strip(), final=True, usage=Usage(transcribed_seconds=billed_s))
+        speakers = _speakers(found.results) if self._options.diarize else ()
+        usage = Usage(transcribed_seconds=billed_s)
+        yield Transcription(labelled(speakers, text.strip()), final=True, usage=usage, speakers=speakers)
 
     async def check(self, budget: Budget) -> None:
         """Send a request without audio: with a valid key it fails as an invalid argument, free of charge."""
@@ -111,6 +121,12 @@ class GoogleStt(ConfiguredStage[GoogleSttOptions], UploadSpeechToText):
                 maxSpeakerCount=options.max_speakers,
             )
         return _set(**config)
+
+
+def _speakers(results: Sequence[_Result]) -> tuple[SpeakerPart, ...]:
+    # With diarization the last result repeats all words of the audio, with their speakers.
+    words = results[-1].alternatives[0].words if results and results[-1].alternatives else []
+    return parts_of((word.speaker or None, word.word) for word in words)
 
 
 def _set(**fields: Any) -> dict[str, Any]:

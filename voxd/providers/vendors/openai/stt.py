@@ -5,6 +5,7 @@ The response is one JSON object or, with models that support it, a stream of tex
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from typing import Any
 
 import msgspec
 
@@ -13,12 +14,14 @@ from voxd.frames import Clip
 from voxd.net import faults
 from voxd.net.endpoint import belongs_to, require_key
 from voxd.net.transport import Access, Budget, HttpRequest, HttpResponse
+from voxd.providers.events import SpeakerPart
 from voxd.providers.languages import code_of
 from voxd.providers.pipeline.stages.contract import (
     ConfiguredStage,
     Transcription,
     TranscriptionRequest,
 )
+from voxd.providers.pipeline.stages.speakers import labelled, parts_of
 from voxd.providers.pipeline.stages.stt_upload import FLAC_TYPE, UploadSpeechToText, parse_answer
 from voxd.providers.usage import Usage
 from voxd.providers.vendors.openai.options import OpenAISttOptions, account_headers
@@ -33,6 +36,9 @@ _KEYWORDS = "gpt-transcribe"
 _STT_MODELS = ("transcribe", "whisper")
 # It ignores ``stream``.
 _NOT_STREAMED = "whisper"
+# The models that tell speakers apart.
+_DIARIZE = "diarize"
+_DIARIZES = "gpt-4o-transcribe-diarize"
 _DELTA = "transcript.text.delta"
 _DONE = "transcript.text.done"
 _OVER = "[DONE]"
@@ -55,6 +61,7 @@ class _Whole(msgspec.Struct):
 
     text: str
     usage: _Used | None = None
+    segments: Any = None
 
 
 class _ErrorBody(msgspec.Struct):
@@ -83,6 +90,8 @@ class OpenAIStt(ConfiguredStage[OpenAISttOptions], UploadSpeechToText):
         model = self.config.model
         if not self._is_openai:
             return model or self.default_model
+        if self._options.diarize and _DIARIZE not in model:
+            return _DIARIZES
         return model if any(part in model for part in _STT_MODELS) else self.default_model
 
     @property
@@ -91,7 +100,10 @@ class OpenAIStt(ConfiguredStage[OpenAISttOptions], UploadSpeechToText):
 
     def _call(self, request: TranscriptionRequest, sound: bytes, access: Access) -> HttpRequest:
         base, streamed = self._base(access), self._options.stream
-        if streamed is None:
+        if self._options.diarize:
+            # Its stream has the speakers in events of their own; the whole answer has them in one list.
+            streamed = False
+        elif streamed is None:
             streamed = belongs_to(base, _OWN_HOST) and _NOT_STREAMED not in self.model
         form = self._form(request, sound, streamed=streamed)
         return HttpRequest("POST", f"{base}/audio/transcriptions", self._headers(access), form=form)
@@ -103,7 +115,9 @@ class OpenAIStt(ConfiguredStage[OpenAISttOptions], UploadSpeechToText):
                     yield piece
         else:
             whole = parse_answer(self.name, await answer.json(), _Whole)
-            yield Transcription(whole.text.strip(), final=True, usage=_usage(whole.usage, clip))
+            speakers = _speakers(whole.segments) if self._options.diarize else ()
+            text, usage = labelled(speakers, whole.text.strip()), _usage(whole.usage, clip)
+            yield Transcription(text, final=True, usage=usage, speakers=speakers)
 
     async def check(self, budget: Budget) -> None:
         """Request the description of the model, which is free; compatible servers may not have any."""
@@ -160,6 +174,12 @@ class OpenAIStt(ConfiguredStage[OpenAISttOptions], UploadSpeechToText):
             form["prompt"] = prompt
         if streamed:
             form["stream"] = "true"
+        if self._options.diarize:
+            form["response_format"] = "diarized_json"
+            # Required for more than 30 s of audio.
+            form["chunking_strategy"] = "auto"
+            # The model refuses a prompt.
+            form.pop("prompt", None)
         return form
 
     async def _streamed(self, answer: HttpResponse, clip: Clip) -> AsyncGenerator[Transcription]:
@@ -178,6 +198,11 @@ class OpenAIStt(ConfiguredStage[OpenAISttOptions], UploadSpeechToText):
                 text += event.delta
                 yield Transcription(text.strip())
         raise StreamError("the transcript broke off", provider=self.name, code="truncated")
+
+
+def _speakers(segments: Any) -> tuple[SpeakerPart, ...]:
+    found = [each for each in segments if isinstance(each, dict)] if isinstance(segments, list) else []
+    return parts_of((each.get("speaker"), each.get("text", "")) for each in found)
 
 
 def _usage(used: _Used | None, clip: Clip) -> Usage:
