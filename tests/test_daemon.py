@@ -64,7 +64,7 @@ async def test_a_spoken_question_is_answered_aloud(
 async def test_the_reply_can_be_understood(voxd: VoxdProcess, card: SoundCard) -> None:
     recording = card.record()
     async with voxd.client() as client:
-        await client.call("say", text="the timer is set")
+        await client.call("say", text="the timer is set", wait=True)
     heard = trimmed(to_rate(Clip(recording.stop(), 48_000), SAMPLE_RATE_HZ))
     assert recognised(heard, ["the timer is set", "the light is off", "good morning"]) == "the timer is set"
 
@@ -162,7 +162,7 @@ async def test_garbage_on_the_socket_disturbs_no_other_client(silent: VoxdProces
 
 async def test_questions_do_not_overlap(silent: VoxdProcess) -> None:
     async with silent.client() as client:
-        saying = asyncio.create_task(client.call("say", text="one two three four five six seven"))
+        saying = asyncio.create_task(client.call("say", text="one two three four five six seven", wait=True))
         async with silent.client() as other:
             async with asyncio.timeout(20):
                 while (await other.call("system.status"))["state"] == "idle":
@@ -185,7 +185,7 @@ async def test_a_question_for_a_model_is_told_from_one_that_was_not_understood(s
 
 async def test_the_log_holds_no_words_of_the_user(silent: VoxdProcess) -> None:
     async with silent.client() as client:
-        await client.call("say", text="the canary sings xylophone")
+        await client.call("say", text="the canary sings xylophone", wait=True)
         await client.call("turn.ask", text="remind me to feed the zebra in ten minutes")
     assert await silent.stop() == 0
     assert "xylophone" not in silent.log

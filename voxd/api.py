@@ -13,6 +13,7 @@ from voxd.reports import (
     QuestionResult,
     QueueEntry,
     Reloaded,
+    Said,
     TimerEntry,
     UsageEntry,
     WakeCandidate,
@@ -34,8 +35,13 @@ class DeviceApi(Protocol):
     def stop(self) -> None:
         """Stop listening, speaking and ringing."""
 
-    async def say(self, text: str) -> None:
-        """Speak ``text``; returns when it was heard. Raises `Busy`."""
+    async def say(self, text: str, *, wait: bool) -> Said:
+        """Speak ``text``; returns when it is accepted, with ``wait`` when it was played to its end.
+
+        Raises `Busy` during a turn, `DeviceError` without a loudspeaker, and `InvalidRequest` for what cannot
+        be spoken: code empty_text, nothing_to_say, script_not_spoken or text_too_long. With ``wait`` also the
+        error that kept it from being heard.
+        """
 
     async def ask(self, text: str, *, speak: bool) -> QuestionResult:
         """Answer a typed question. Raises `Busy`."""

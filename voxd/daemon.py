@@ -132,7 +132,7 @@ class Daemon:
         if sentence := start_sentence(broken, self._command_problems, words_left=words):
             # A user who speaks already comes first: the status has it too.
             with contextlib.suppress(VoxdError):
-                await self.appliance.say(sentence)
+                await self.appliance.say(sentence, wait=True)
 
     async def stop(self) -> None:
         """Close everything, within `voxd.device.shutdown.TOGETHER_S`; idempotent."""
@@ -224,7 +224,7 @@ class Daemon:
             tools=lambda: skill_tools(self.skills),
             database=self.database,
             history=self.history,
-            announce=lambda text: self.appliance.say(text),
+            announce=lambda text: self.appliance.say(text, wait=True),
             bus=self.bus,
             clock=self.clock,
         )

@@ -71,6 +71,13 @@ class QuestionResult(msgspec.Struct, frozen=True):
     refusal: str = ""
 
 
+class Said(msgspec.Struct, frozen=True):
+    """A text that is spoken: its turn, and how that ended; ``outcome`` "" means that it is still spoken."""
+
+    turn: str
+    outcome: str
+
+
 class LedgerStage(msgspec.Struct, frozen=True):
     """One bar of the latency ledger, in milliseconds since the turn began."""
 

@@ -23,6 +23,7 @@ from voxd.reports import (
     QuestionResult,
     QueueEntry,
     Reloaded,
+    Said,
     TimerEntry,
     UsageEntry,
     WakeCandidate,
@@ -80,11 +81,12 @@ class FakeDevice:
     def stop(self) -> None:
         self.calls.append(("stop",))
 
-    async def say(self, text: str) -> None:
+    async def say(self, text: str, *, wait: bool) -> Said:
         self.calls.append(("say", text))
         self.saying.set()
         await self.free.wait()
         self.said.set()
+        return Said("t1", "answered" if wait else "")
 
     async def ask(self, text: str, *, speak: bool) -> QuestionResult:
         self.calls.append(("ask", text, speak))

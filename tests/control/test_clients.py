@@ -108,7 +108,7 @@ async def test_many_calls_share_one_connection(served: Served) -> None:
         volumes = await asyncio.gather(*(client.call("volume.get") for _ in range(20)))
         assert {volume["percent"] for volume in volumes} == {70}
         served.device.free.set()
-        assert await saying is None
+        assert await saying == {"turn": "t1", "outcome": ""}
 
 
 async def test_the_blocking_client_calls_and_listens(served: Served) -> None:

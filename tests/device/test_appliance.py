@@ -9,9 +9,9 @@ import pytest
 from tests.device.conftest import DeviceRig
 from voxd import reports
 from voxd.audio.files import wav_bytes
-from voxd.config.schema import Endpoint, Log, Paths, Turn, Wake, WakeWord
+from voxd.config.schema import Audio, Endpoint, Log, Paths, Turn, Wake, WakeWord
 from voxd.daemon import Daemon
-from voxd.errors import Busy, InvalidRequest, Muted, NotFound
+from voxd.errors import Busy, DeviceError, InvalidRequest, Muted, NotFound
 from voxd.frames import SAMPLE_RATE_HZ, Clip
 from voxd.store.settings import SettingsFile
 from voxd.turn.inputs import MuteRequested, Source, State
@@ -51,12 +51,14 @@ async def test_the_methods_of_the_device(rig: DeviceRig) -> None:
     with pytest.raises(InvalidRequest):
         await device.ask_audio(b"not a wav", speak=False)
 
-    saying = asyncio.create_task(device.say("one two three four five"))
+    saying = asyncio.create_task(device.say("one two three four five", wait=True))
     await until(daemon, State.SPEAKING)
     with pytest.raises(Busy):
         await device.ask("what time is it", speak=False)
+    with pytest.raises(Busy):
+        await device.say("not now", wait=False)
     device.stop()
-    await saying
+    assert (await saying).outcome == "cancelled"
 
     assert device.set_volume(30) == device.volume() == 30
     with pytest.raises(InvalidRequest):
@@ -80,6 +82,39 @@ async def test_the_methods_of_the_device(rig: DeviceRig) -> None:
     assert await device.forget() == 3
     assert payloads(daemon, "conversation.cleared") == [{"turns": 3}]
     assert "voxd_turns_total" in device.metrics()
+
+
+async def test_a_text_is_accepted_before_it_is_heard_also_by_a_muted_device(rig: DeviceRig) -> None:
+    daemon = await rig.start()
+    daemon.post(MuteRequested(True, Source.SOCKET))
+    accepted = await daemon.appliance.say("one two", wait=False)
+    assert accepted.outcome == ""
+    assert daemon.runner.turn is not None
+    assert daemon.runner.turn.id == accepted.turn
+    await until(daemon, State.MUTED)
+    assert (await daemon.appliance.say("one two", wait=True)).outcome == "answered"
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("🎉", "nothing_to_say"), ("мир", "script_not_spoken"), ("x" * 9000, "text_too_long")],
+)
+async def test_what_cannot_be_spoken_is_refused_with_a_code(rig: DeviceRig, text: str, code: str) -> None:
+    daemon = await rig.start()
+    for wait in (False, True):
+        with pytest.raises(InvalidRequest) as refused:
+            await daemon.appliance.say(text, wait=wait)
+        assert refused.value.code == code
+    assert daemon.runner.turn is None
+
+
+async def test_without_a_loudspeaker_no_text_is_accepted(rig: DeviceRig) -> None:
+    rig.change(audio=Audio(input="virtual", output="nowhere"))
+    daemon = await rig.start()
+    with pytest.raises(DeviceError, match="nowhere") as refused:
+        await daemon.appliance.say("hello", wait=False)
+    assert refused.value.code == "device_unavailable"
+    assert daemon.runner.turn is None
 
 
 async def test_volume_and_mute_outlive_a_restart(rig: DeviceRig) -> None:

@@ -4,7 +4,7 @@ import base64
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from voxd.cli.connect import request
+from voxd.cli.connect import ANSWER_TIMEOUT_S, request
 from voxd.cli.exits import FAILED, OK
 from voxd.cli.inputs import confirm, given_text, read_bytes
 from voxd.cli.output import (
@@ -44,9 +44,16 @@ def register(subparsers: Any) -> None:
     )
     stop.set_defaults(run=_call, method="turn.stop")
     say = subparsers.add_parser(
-        "say", help="speak a text", examples=('voxctl say "dinner is ready"', "date | voxctl say -")
+        "say",
+        help="speak a text",
+        examples=(
+            'voxctl say "dinner is ready"',
+            "date | voxctl say -",
+            'voxctl say --wait "now"',
+        ),
     )
     say.add_argument("text", nargs="+", metavar="TEXT", help="what to speak; - reads standard input")
+    say.add_argument("--wait", action="store_true", help="return when it has been played")
     say.set_defaults(run=say_text)
     ask = subparsers.add_parser(
         "ask",
@@ -84,11 +91,17 @@ def _call(args: Namespace) -> int:
 
 
 def say_text(args: Namespace) -> int:
-    """``voxctl say``; returns after the text has been played."""
-    request(args, "say", timeout_s=SPOKEN_TIMEOUT_S, text=given_text(args.text))
+    """``voxctl say``; returns when the text is accepted, with ``--wait`` when it has been played."""
+    text = given_text(args.text)
+    # Slow speech is ten characters a second, and another sound may be played before it.
+    timeout_s = SPOKEN_TIMEOUT_S + len(text) / 10 if args.wait else ANSWER_TIMEOUT_S
+    said = request(args, "say", timeout_s=timeout_s, text=text, wait=args.wait)
     if args.json:
-        print_json({"ok": True})
-    return OK
+        print_json(said)
+    if said["outcome"] in ("", "answered"):
+        return OK
+    print_note(f"not spoken to its end: {said['outcome']}")
+    return FAILED
 
 
 def ask_question(args: Namespace) -> int:

@@ -130,7 +130,7 @@ _TABLE = (
     ),
     Method("turn.repeat", "control", Nothing, lambda api, _: api.repeat(), "Repeat the last reply."),
     Method("turn.last", "read", Nothing, lambda api, _: api.last(), "The latency ledger of the last turn."),
-    Method("say", "control", Say, lambda api, p: api.say(p.text), "Speak a text; returns after playback."),
+    Method("say", "control", Say, lambda api, p: api.say(p.text, wait=p.wait), "Speak a text."),
     Method(
         "mute.set", "control", Mute, lambda api, p: api.set_muted(p.muted), "Close or open the microphone."
     ),

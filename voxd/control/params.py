@@ -15,9 +15,11 @@ class Nothing(msgspec.Struct, frozen=True):
 
 
 class Say(msgspec.Struct, frozen=True):
-    """A text to speak."""
+    """A text to speak; ``wait``: respond when it was played, not when it is accepted."""
 
-    text: Text
+    # Without limits of its own: the device says with a code why it speaks a text or not.
+    text: str
+    wait: bool = False
 
 
 class Ask(msgspec.Struct, frozen=True):

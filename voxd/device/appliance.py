@@ -17,8 +17,9 @@ from voxd.config.schema import Config
 from voxd.device.provider_services import ProviderServices
 from voxd.device.recorded_question import recorded_question
 from voxd.device.status import StatusReporter
-from voxd.errors import Busy, DeviceError, InvalidRequest, Muted, NotFound
+from voxd.errors import Busy, DeviceError, InvalidRequest, Muted, NotFound, VoxdError
 from voxd.listen.speech_input import SpeechInput
+from voxd.local.speakable import check_speakable
 from voxd.observe.ledger import LatencyLedger
 from voxd.observe.metrics import Metrics
 from voxd.skills.timing.timers import Timers
@@ -36,7 +37,11 @@ from voxd.turn.inputs import (
     StopRequested,
 )
 from voxd.turn.machine import RESTING
+from voxd.turn.reply_player import TurnRecord
 from voxd.turn.runner import TurnRunner
+
+# How a text that was spoken may end: to its end, or cut by a person.
+_COMPLETED = frozenset({"answered", "interrupted", "cancelled"})
 
 
 class Appliance:
@@ -112,9 +117,23 @@ class Appliance:
         """Stop listening, speaking and ringing."""
         self._runner.feed(StopRequested(Source.SOCKET))
 
-    async def say(self, text: str) -> None:
-        """Speak ``text``; returns after it was played."""
-        await self._run_turn(SayRequested(text))
+    async def say(self, text: str, *, wait: bool) -> reports.Said:
+        """Speak ``text``; returns when it is accepted, with ``wait`` when it was played to its end."""
+        check_speakable(text, self._config.tts.language)
+        if self._speaker.pid is None:
+            # Opened now, so that a missing loudspeaker is the answer and not silence.
+            await self._speaker.start()
+        if self._speaker.problem:
+            raise DeviceError(f"the loudspeaker does not work: {self._speaker.problem}")
+        turn = self._begin_turn(SayRequested(text))
+        if not wait:
+            return reports.Said(turn.id, "")
+        await turn.done.wait()
+        if turn.outcome not in _COMPLETED:
+            raise VoxdError("the text could not be spoken", code=turn.outcome, hint="run `voxctl status`")
+        if turn.result.unheard:
+            raise DeviceError("the text was not heard: the loudspeaker failed", code=turn.result.unheard)
+        return reports.Said(turn.id, turn.outcome)
 
     async def ask(self, text: str, *, speak: bool) -> reports.QuestionResult:
         """Answer a typed question."""
@@ -152,6 +171,14 @@ class Appliance:
         return percent
 
     async def _run_turn(self, turn_input: Input) -> reports.QuestionResult:
+        turn = self._begin_turn(turn_input)
+        await turn.done.wait()
+        said = turn.result
+        return reports.QuestionResult(
+            turn.id, said.transcript, said.reply, turn.outcome, turn.stages_ms, said.refusal
+        )
+
+    def _begin_turn(self, turn_input: Input) -> TurnRecord:
         runner = self._runner
         if runner.machine.state not in RESTING | {State.FOLLOW_UP}:
             raise Busy(f"the device is {runner.machine.state.value}")
@@ -159,11 +186,7 @@ class Appliance:
         turn = runner.turn
         if turn is None:
             raise Busy(f"the device is {runner.machine.state.value}")
-        await turn.done.wait()
-        said = turn.result
-        return reports.QuestionResult(
-            turn.id, said.transcript, said.reply, turn.outcome, turn.stages_ms, said.refusal
-        )
+        return turn
 
     # --- history and timers -----------------------------------------------------------------------
 

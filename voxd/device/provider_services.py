@@ -46,7 +46,7 @@ class ProviderServices:
         tools: Callable[[], Sequence[Tool]],
         database: Database,
         history: HistoryStore,
-        announce: Callable[[str], Awaitable[None]],
+        announce: Callable[[str], Awaitable[object]],
         bus: Bus,
         clock: Clock,
     ) -> None:

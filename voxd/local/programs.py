@@ -8,6 +8,7 @@ import wave
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 
+from voxd.audio.sound import MIN_SPEECH_DBFS, dbfs
 from voxd.children import ChildProcess, explain_exit
 from voxd.errors import DeadlineExceeded, LocalEngineError, ModelError
 from voxd.frames import Clip
@@ -113,6 +114,10 @@ def _clip_of(name: str, wav: bytes) -> Clip:
         with wave.open(io.BytesIO(wav)) as file:
             if file.getnchannels() != 1 or file.getsampwidth() != 2:
                 raise LocalEngineError(f"{name} produced another sound format")
-            return Clip(file.readframes(file.getnframes()), file.getframerate())
+            clip = Clip(file.readframes(file.getnframes()), file.getframerate())
     except (wave.Error, EOFError) as error:
         raise LocalEngineError(f"{name} produced an invalid WAV file: {error}") from error
+    # flite "speaks" a script that it does not know as a fifth of a second at -64 dBFS: the next engine tries.
+    if dbfs(clip.pcm) < MIN_SPEECH_DBFS:
+        raise LocalEngineError(f"{name} produced no sound")
+    return clip

@@ -37,6 +37,8 @@ class Outcome:
     reply: str = ""
     expects_answer: bool = False
     refusal: str = ""
+    unheard: str = ""
+    """The code of the error for which its sound was not, or not wholly, played."""
 
 
 @dataclass(slots=True)
@@ -187,7 +189,8 @@ class ReplyPlayer:
             self._playback = playback = self._speaker.play(self._queued(), kind="reply", turn=turn)
             self._started(await playback.started())
             await playback.finished()
-        except VoxdError:
+        except VoxdError as error:
+            self.outcome.unheard = error.code
             # The speaker has reported its loss. The clips are discarded, so that `_take` does not wait;
             # the text of the reply is still shown, stored and returned.
             self._started(None)

@@ -105,7 +105,7 @@ class OfflineQueue:
         config: schema.Queue,
         *,
         ask: Ask,
-        announce: Callable[[str], Awaitable[None]],
+        announce: Callable[[str], Awaitable[object]],
         emit: Emit,
         clock: Clock,
         resting_states: Collection[str],
