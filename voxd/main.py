@@ -17,8 +17,8 @@ from typing import NoReturn
 from voxd import __version__
 from voxd.audio.files import read_wav
 from voxd.cli.exits import USAGE
-from voxd.cli.output import adapt_hint
-from voxd.cli.screen import Screen
+from voxd.cli.output import adapt_hint, prepare_streams
+from voxd.cli.screen import Screen, print_line
 from voxd.config.access import reason_not_readable
 from voxd.config.loading import Loaded, load
 from voxd.config.paths import models_dir, read_socket_path, socket_path, state_dir
@@ -120,7 +120,9 @@ class Service:
             heed_mute=not self._args.once,
         )
         if self._args.show:
-            daemon.bus.handle(Screen(_print, colours=sys.stdout.isatty() and "NO_COLOR" not in os.environ))
+            daemon.bus.handle(
+                Screen(print_line, colours=sys.stdout.isatty() and "NO_COLOR" not in os.environ)
+            )
         daemon.bus.handle(self._follow)
         self._handle_signals()
         try:
@@ -214,7 +216,7 @@ class Service:
                 if daemon.ring.ended and daemon.runner.machine.state is State.IDLE:
                     await daemon.clock.sleep(ONCE_GRACE_S)
                     if daemon.runner.machine.state is State.IDLE:
-                        _print("no wake word was detected")
+                        print_line("no wake word was detected")
                         self._end(NO_WAKE_WORD)
 
 
@@ -257,10 +259,6 @@ def _overrides(args: argparse.Namespace) -> Sequence[str]:
     return (*args.set, *virtual, f"audio.virtual_input={json.dumps(str(args.once), ensure_ascii=False)}")
 
 
-def _print(line: str) -> None:
-    print(line, flush=True)  # noqa: T201 - the screen of a foreground daemon
-
-
 def run(args: argparse.Namespace) -> int:
     """Read the configuration and serve; returns the exit code."""
     if args.once:
@@ -291,6 +289,7 @@ def main() -> int:
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     # Before the first thread: glibc gives each thread an arena of its own, whose free memory stays with it.
     limit_arenas()
+    prepare_streams()
     try:
         return run(parser().parse_args())
     except VoxdError as error:

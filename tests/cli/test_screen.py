@@ -1,10 +1,11 @@
 """What a person in front of a foreground daemon sees."""
 
+import sys
 from typing import Any
 
 import pytest
 
-from voxd.cli.screen import _LINES, Screen
+from voxd.cli.screen import _LINES, Screen, print_line
 from voxd.events import EVENT_TYPES, Event
 
 EVENTS: list[tuple[str, dict[str, Any], list[str]]] = [
@@ -61,3 +62,10 @@ def test_colours_only_where_they_are_wanted() -> None:
     Screen(lines.append, colours=True)(event)
     assert "\x1b[33manswer" in lines[0]
     assert lines[0].endswith("\x1b[0m")
+
+
+def test_a_screen_that_is_gone_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with open("/dev/full", "w", encoding="ascii", errors="backslashreplace") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        print_line("grüß dich")
+        print_line("again")

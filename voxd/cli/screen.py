@@ -7,9 +7,18 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from voxd.cli.output import adapt_hint
+from voxd.cli.output import adapt_hint, discard_output
 from voxd.events import Event
 from voxd.observe.ledger import RESPONSE
+
+
+def print_line(line: str) -> None:
+    """Print ``line`` at once; without a terminal or disk that takes it, nothing is printed any more."""
+    try:
+        print(line, flush=True)
+    except OSError:
+        # The terminal was closed, or a disk is full: the device goes on without its screen.
+        discard_output()
 
 
 class Screen:
