@@ -236,3 +236,18 @@ async def test_a_missing_model_is_reported_before_the_first_request(tmp_path: Pa
     assert (stt.status().active, tts.status().active) == ("pocketsphinx", "flite")
     assert "voxctl models pull tiny.en" in stt.status().problem
     assert emit.types() == ["engine.failed", "engine.changed"] * 2
+
+
+@needs_shared
+@pytest.mark.parametrize("engine", ["auto", "piper"])
+async def test_a_speaker_that_the_voice_does_not_have_is_reported_before_the_first_request(
+    tmp_path: Path, engine: str
+) -> None:
+    piper = Piper(voice=str(PIPER_VOICE), speaker="anna")
+    tts = build_synthesizer(
+        Tts(engine=engine, piper=piper), models_dir=tmp_path, emit=RecordingEmit(), clock=SystemClock()
+    )
+    assert tts.status().active == "flite"
+    assert "no speaker 'anna'" in tts.status().problem
+    assert [clip async for clip in tts.synthesize("hello")]
+    await tts.close()

@@ -1,13 +1,18 @@
 """Rules about files and programs that the settings name: whether the daemon can use them."""
 
 from collections.abc import Iterator
-from pathlib import PurePath
+from contextlib import suppress
+from pathlib import Path, PurePath
 from typing import Any
 
 from voxd.config.access import Use, View
+from voxd.config.paths import models_dir
+from voxd.config.piper_speaker import description_of, find_speaker
 from voxd.config.problems import Finding
+from voxd.config.schema import Config, Paths
 from voxd.config.settings import Settings, warning
 from voxd.config.toml_lines import KeyPath
+from voxd.errors import ModelError
 
 # Programs whose first argument that is no option is a script.
 _INTERPRETERS = ("sh", "bash", "dash", "python", "python3", "perl", "node", "ruby", "lua")
@@ -32,7 +37,27 @@ def check_files(settings: Settings, view: View) -> Iterator[Finding]:
     for path, file, effect in files:
         if isinstance(file, str) and file and (obstacle := view.look(file, Use.READ)):
             yield warning(path, f"{file} {obstacle.message}: {effect}", obstacle.hint)
+    yield from _check_speaker(settings, view)
     yield from check_commands(settings, view)
+
+
+def _check_speaker(settings: Settings, view: View) -> Iterator[Finding]:
+    voice, speaker = settings.get("tts", "piper", "voice"), settings.get("tts", "piper", "speaker")
+    if not isinstance(voice, str) or not isinstance(speaker, int | str) or speaker == "":
+        return
+    paths = Paths(**{key: settings.get("paths", key) or "" for key in ("models", "state")})
+    named = voice if "/" in voice else f"{voice.removesuffix('.onnx')}.onnx"
+    file = models_dir(Config(paths=paths)) / Path(named).expanduser()
+    if view.look(f"{file}.json", Use.READ) is not None:
+        # A voice that is not there is a finding of its own, or will be downloaded.
+        return
+    with suppress(ModelError):
+        description = description_of(file)
+        try:
+            find_speaker(speaker, description)
+        except ModelError as found:
+            message = f"{found}: the next engine is used instead"
+            yield warning(("tts", "piper", "speaker"), message, found.hint)
 
 
 def check_commands(settings: Settings, view: View) -> Iterator[Finding]:

@@ -131,6 +131,10 @@ class Piper(Section, frozen=True):
     voice: Annotated[
         str, Meta(description="A name from `voxctl models list`, or an .onnx file with its .onnx.json")
     ] = "en_US-lessac-medium"
+    speaker: Annotated[
+        int | str,
+        Meta(description='Number or name from the .onnx.json of a voice with several; "" is its own choice'),
+    ] = ""
     length_scale: Annotated[float, Meta(ge=0.3, le=3, description="Above 1 is slower, below 1 faster")] = 1.0
 
 

@@ -89,6 +89,8 @@ def fits(kind: mi.Type, value: Any) -> bool:
         case mi.LiteralType():
             # By type too: True == 1 in Python, and version = true is not a version.
             return any(value == allowed and type(value) is type(allowed) for allowed in kind.values)
+        case mi.UnionType():
+            return any(fits(each, value) for each in kind.types)
     raise TypeError(f"the checker does not support {type(kind).__name__}")
 
 
@@ -114,6 +116,8 @@ def in_words(kind: mi.Type) -> str:
             return f"a name ({NAME_RULE})" if kind.pattern else "text in quotes"
         case mi.LiteralType():
             return "one of " + ", ".join(toml_value(value) for value in kind.values)
+        case mi.UnionType():
+            return " or ".join(map(in_words, kind.types))
         case mi.VarTupleType():
             return "a list"
         case mi.AnyType():

@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from voxd.clock import Clock
 from voxd.config.access import reason_not_readable
+from voxd.config.piper_speaker import description_of, find_speaker
 from voxd.config.rules import ENGINE_GROUPS
-from voxd.config.schema import Stt, Tts
+from voxd.config.schema import Piper, Stt, Tts
 from voxd.entry_points import find_entry_points, load_entry_point
 from voxd.errors import LocalEngineError, ModelError, VoxdError, third_party
 from voxd.events import Emit
@@ -75,6 +76,9 @@ def build_synthesizer(tts: Tts, *, models_dir: Path, emit: Emit, clock: Clock) -
     first: list[str] = [tts.engine]
     if tts.engine == "auto":
         first, missing = ([] if missing else ["piper"]), None
+    if "piper" in first and missing is None:
+        # A speaker that is not there is a mistake, also under "auto": it is said at the start.
+        missing = _missing(lambda: piper_speaker(tts.piper, models_dir))
     engines, broken = _build_engines("tts", (*first, *fallbacks), tts, resources)
     chain = SynthesizerChain(engines, emit, clock)
     if reason := missing or broken:
@@ -166,7 +170,9 @@ def piper_synthesizer(tts: Tts, resources: EngineResources) -> WorkerSynthesizer
 
     def load() -> Load:
         voice = piper_voice(tts.piper.voice, resources.models_dir)
-        return Load({"voice": str(voice), "length_scale": tts.piper.length_scale})
+        speaker = piper_speaker(tts.piper, resources.models_dir)
+        settings = {"voice": str(voice), "length_scale": tts.piper.length_scale, "speaker_id": speaker}
+        return Load(settings)
 
     return WorkerSynthesizer(_worker("piper", "voxd.local.piper:PiperEngine", load, tts, resources))
 
@@ -203,7 +209,7 @@ def make_worker(
     )
 
 
-def _missing(find: Callable[[], Path]) -> ModelError | None:
+def _missing(find: Callable[[], object]) -> ModelError | None:
     """Return why a model file cannot be found, None when it is there."""
     try:
         find()
@@ -224,6 +230,13 @@ def piper_voice(voice: str, models_dir: Path) -> Path:
     if reason := reason_not_readable(config):
         raise ModelError(f"{config} {reason}", hint=f"put {config.name} beside {path.name}")
     return path
+
+
+def piper_speaker(piper: Piper, models_dir: Path) -> int | None:
+    """Return the number of the configured speaker, None without one. Raises `ModelError`."""
+    if piper.speaker == "":
+        return None
+    return find_speaker(piper.speaker, description_of(piper_voice(piper.voice, models_dir)))
 
 
 def _find_file(name: str, models_dir: Path, file_name: str, key: str) -> Path:

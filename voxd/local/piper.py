@@ -26,7 +26,7 @@ class PiperEngine:
         self._config: Any = None
 
     def load(self, settings: dict[str, Any], payload: bytes) -> None:
-        """Load ``settings``: voice (path of the .onnx), length_scale. Raises `ModelError`."""
+        """Load ``settings``: voice (path of the .onnx), length_scale, speaker_id. Raises `ModelError`."""
         path = Path(settings["voice"])
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
@@ -44,7 +44,9 @@ class PiperEngine:
                 path.read_bytes(), sess_options=options, providers=["CPUExecutionProvider"]
             )
         self._voice = PiperVoice(session=session, config=config)
-        self._config = SynthesisConfig(length_scale=settings["length_scale"])
+        self._config = SynthesisConfig(
+            length_scale=settings["length_scale"], speaker_id=settings.get("speaker_id")
+        )
 
     def work(
         self, op: str, data: dict[str, Any], payload: bytes, cancelled: Callable[[], bool]
