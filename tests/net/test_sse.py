@@ -7,11 +7,17 @@ from hypothesis import strategies as st
 from tests.properties import examples
 from voxd.errors import StreamError
 from voxd.net import sse
-from voxd.net.sse import LineDecoder, SseDecoder
+from voxd.net.sse import EventDecoder, LineDecoder, SseDecoder
 
 
 def events_of(*pieces: bytes) -> list[tuple[str, str]]:
     events = SseDecoder()
+    found = [event for piece in pieces for event in events.feed(piece)]
+    return [*found, *events.end()]
+
+
+def body_of(*pieces: bytes) -> list[tuple[str, str]]:
+    events = EventDecoder()
     found = [event for piece in pieces for event in events.feed(piece)]
     return [*found, *events.end()]
 
@@ -34,7 +40,11 @@ def lines_of(*pieces: bytes) -> list[str]:
         (b": ping\n\n:\n\ndata: x\n\n", [("", "x")]),
         (b"id: 7\nretry: 100\nnonsense\ndata: x\n\n", [("", "x")]),
         (b"event: empty\n\ndata: x\n\n", [("", "x")]),
-        (b"data\n\n", [("", "")]),
+        (b"data\n\n", []),
+        (b"data:\n\ndata: \n\ndata: x\n\n", [("", "x")]),
+        (b"event: ping\ndata:\n\n", [("ping", "")]),
+        (b'data: x\n\n{"error": "no"}\n\ndata: y\n\n', [("", "x"), ("", '{"error": "no"}'), ("", "y")]),
+        (b'data: x\n\n{\n "error": "no"\n}\n', [("", "x"), ("", '{\n "error": "no"\n}')]),
         (b"data: [DONE]", [("", "[DONE]")]),
         (b"data: x\n", [("", "x")]),
         ("\ufeffdata: x\n\n".encode(), [("", "x")]),
@@ -62,6 +72,33 @@ def test_events_are_parsed_as_the_standard_requires(stream: bytes, expected: lis
 def test_lines_end_where_they_should(stream: bytes, expected: list[str]) -> None:
     assert lines_of(stream) == expected
     assert lines_of(*(stream[at : at + 1] for at in range(len(stream)))) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b"data: one\n\n", [("", "one")]),
+        (b"\n\n: ping\n\ndata: one\n\n", [("", "one")]),
+        (b'{"a": 1}', [("", '{"a": 1}')]),
+        (b' \n{"a": 1}\r\n\r\n{"b": 2}\n', [("", '{"a": 1}'), ("", '{"b": 2}')]),
+        (b'{\n "a": [\n  1\n ]\n}\n', [("", '{\n "a": [\n  1\n ]\n}')]),
+        (b'[{"a": 1}\n,\n{"b": 2}]\n', [("", '[{"a": 1}\n,\n{"b": 2}]')]),
+        ('\ufeff{"a": 1}'.encode(), [("", '{"a": 1}')]),
+        ("\ufeffdata: x\n\n".encode(), [("", "x")]),
+        (b'{"a": ', [("", '{"a": ')]),
+        (b"", []),
+        (b" \n", []),
+    ],
+)
+def test_a_body_is_read_as_what_it_is(body: bytes, expected: list[tuple[str, str]]) -> None:
+    assert body_of(body) == expected
+    assert body_of(*(body[at : at + 1] for at in range(len(body)))) == expected
+
+
+def test_a_page_is_not_taken_for_events() -> None:
+    events = EventDecoder()
+    assert list(events.feed(b" \n")) == list(events.feed(b"<html>")) == []
+    assert events.is_markup
 
 
 ENDS = st.sampled_from(["\n", "\r\n", "\r"])

@@ -136,6 +136,15 @@ class Pipeline(Section, frozen=True):
         ),
         LIVE,
     ] = 0.0
+    max_tool_rounds: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=64,
+            description="How many replies to one question may call tools; then the model has to answer",
+        ),
+        LIVE,
+    ] = 8
     first_audio_timeout_s: Annotated[
         Positive,
         Meta(description="Without a reply this long after the question the next provider is used"),

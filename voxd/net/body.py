@@ -11,7 +11,7 @@ import msgspec
 from voxd.errors import ConnectionFailed, ProviderError, StreamError
 from voxd.net import faults
 from voxd.net.faults import redact
-from voxd.net.sse import LineDecoder, SseDecoder
+from voxd.net.sse import EventDecoder, LineDecoder
 
 # The largest response: six minutes of 16 kHz, 16-bit sound as base64.
 MAX_BODY_BYTES = 16 * 1024 * 1024
@@ -122,11 +122,13 @@ class StreamedResponse:
             yield redact(line, self._key)
 
     async def events(self) -> AsyncIterator[tuple[str, str]]:
-        """Yield server-sent events. Raises `ProviderError`."""
-        events = SseDecoder()
+        """Yield the events, server-sent ones or JSON texts. Raises `ProviderError`."""
+        events = EventDecoder()
         async for piece in self.chunks():
             for type, data in events.feed(piece):
                 yield type, redact(data, self._key)
+            if events.is_markup:
+                raise faults.captive_portal(self._provider)
         for type, data in events.end():
             yield type, redact(data, self._key)
 

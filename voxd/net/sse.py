@@ -1,8 +1,13 @@
-"""Decodes bytes into lines and server-sent events; no socket, no clock."""
+"""Decodes bytes into lines and events: server-sent ones, or JSON without them; no socket, no clock."""
 
 from collections.abc import Iterator
 
+import msgspec
+
 from voxd.errors import StreamError
+
+_BOM = b"\xef\xbb\xbf"
+_FIELDS = ("data", "event", "id", "retry", "")
 
 # As long as the longest body: some vendors send a whole sound as base64 in one line.
 MAX_LINE_BYTES = 16 * 1024 * 1024
@@ -52,12 +57,16 @@ class LineDecoder:
 
 
 class SseDecoder:
-    """Reads server-sent events (HTML standard, section 9.2.6): type ("" where none is named) and data."""
+    """Reads server-sent events (HTML standard, section 9.2.6): type ("" where none is named) and data.
+
+    A JSON text outside of any field is an event too: some gateways report an error so, in mid-stream.
+    """
 
     def __init__(self) -> None:
         self._lines = LineDecoder(bare_cr=True)
         self._type = ""
         self._data: list[str] = []
+        self._bare: list[str] = []
         self._is_first = True
 
     def feed(self, piece: bytes) -> Iterator[tuple[str, str]]:
@@ -78,18 +87,92 @@ class SseDecoder:
             self._is_first = False
         if not line:
             # Without data nothing is dispatched, as the standard says; comments (":ping") keep the connection
-            # alive.
-            if self._data:
+            # alive. An empty ``data:`` is dispatched by the standard, but says nothing.
+            if any(self._data) or (self._type and self._data):
                 yield self._type, "\n".join(self._data)
-            self._type, self._data = "", []
+            elif self._bare:
+                yield self._type, "\n".join(self._bare)
+            self._type, self._data, self._bare = "", [], []
             return
         name, _, value = line.partition(":")
+        # No field begins so: the standard ignores such a line.
+        if name not in _FIELDS and (self._bare or line.startswith(("{", "["))):
+            self._bare.append(line)
+            return
         # One space after the colon belongs to the format, further ones to the value.
         value = value.removeprefix(" ")
         if name == "event":
             self._type = value
         elif name == "data":
             self._data.append(value)
+
+
+class JsonDecoder:
+    """Reads a body of JSON: a text in each line, else all of it as one text. The type of each is ""."""
+
+    def __init__(self) -> None:
+        self._lines = LineDecoder()
+        self._whole: list[str] = []
+
+    def feed(self, piece: bytes) -> Iterator[tuple[str, str]]:
+        """Yield the texts that ``piece`` completes. Raises `StreamError`."""
+        for line in self._lines.feed(piece):
+            yield from self._take(line)
+
+    def end(self) -> Iterator[tuple[str, str]]:
+        """Yield the last text."""
+        for line in self._lines.end():
+            yield from self._take(line)
+        if self._whole:
+            yield "", "\n".join(self._whole)
+
+    def _take(self, line: str) -> Iterator[tuple[str, str]]:
+        # One that is printed over several lines is complete only with the body.
+        if self._whole or not _is_json(line):
+            self._whole += [line] if self._whole or line.strip() else []
+        else:
+            yield "", line
+
+
+class EventDecoder:
+    """Reads the events of a body by what it is: server-sent ones, lines of JSON, or one JSON text.
+
+    The media type does not say: a whole reply or an error comes where a stream was asked for, and gateways
+    change one form into the other.
+    """
+
+    def __init__(self) -> None:
+        self._begun: bytes = b""
+        self._decoder: SseDecoder | JsonDecoder | None = None
+
+    @property
+    def is_markup(self) -> bool:
+        """Whether the body begins like HTML or XML, as the log-in page of a network does."""
+        return self._begun.startswith(b"<")
+
+    def feed(self, piece: bytes) -> Iterator[tuple[str, str]]:
+        """Yield the events that ``piece`` completes. Raises `StreamError`."""
+        if self._decoder is None:
+            self._begun += piece
+            body = self._begun.removeprefix(_BOM).lstrip()
+            if not body or _BOM.startswith(body):
+                return
+            self._decoder = JsonDecoder() if body.startswith((b"{", b"[")) else SseDecoder()
+            self._begun, piece = body[:1], body
+        yield from self._decoder.feed(piece)
+
+    def end(self) -> Iterator[tuple[str, str]]:
+        """Yield what the body ended in."""
+        if self._decoder is not None:
+            yield from self._decoder.end()
+
+
+def _is_json(line: str) -> bool:
+    try:
+        msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return False
+    return True
 
 
 def _text(line: bytes) -> str:

@@ -135,7 +135,10 @@ class HttpResponse(Protocol):
         """Yield the lines of the body, UTF-8, without their ends."""
 
     def events(self) -> AsyncIterator[tuple[str, str]]:
-        """Yield server-sent events: type ("" where none is named) and data; comments are skipped."""
+        """Yield server-sent events: type ("" where none is named) and data; comments are skipped.
+
+        A body of JSON, in lines or whole, gives its texts as events without a type.
+        """
 
 
 RefusalReader = faults.RefusalReader

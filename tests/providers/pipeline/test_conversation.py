@@ -8,7 +8,6 @@ from voxd.providers.pipeline.conversation import (
     SpokenAnswer,
     SpokenPiece,
     add_summary,
-    for_vendor,
     played_text,
 )
 from voxd.providers.pipeline.stages.contract import ChatMessage, Completion, ToolCall
@@ -55,6 +54,29 @@ def test_what_a_vendor_signed_is_gone_when_the_answer_was_cut() -> None:
     assert conversation.messages[-1].text == "One two.", "it is cut once"
 
 
+def test_what_a_vendor_signed_stays_with_the_calls_of_an_answer_that_was_cut() -> None:
+    conversation = ChatHistory()
+    call = ToolCall("1", "f", "{}")
+    answer = SpokenAnswer(list(SPOKEN))
+    answer.complete(Completion("tool_calls", (call,), raw="signed"), "mine")
+    conversation.add_question("count")
+    conversation.add_answer(answer)
+    conversation.truncate(100)
+    assert conversation.messages[1] == ChatMessage(
+        "assistant", "One two.", (call,), raw="signed", raw_of="mine"
+    )
+
+
+def test_an_id_that_comes_again_is_another_one() -> None:
+    conversation = ChatHistory()
+    calls = (ToolCall("call_0", "f", "{}"), ToolCall("call_1", "f", "{}"))
+    conversation.add_question("one")
+    conversation.add_answer(SpokenAnswer(calls=calls[:1]))
+    again, new = conversation.with_new_ids(calls)
+    assert again.id != "call_0"
+    assert new == calls[1]
+
+
 def test_an_answer_of_which_nothing_was_heard_was_not_given() -> None:
     conversation = ChatHistory()
     conversation.add_question("count")
@@ -86,14 +108,6 @@ def test_it_is_bounded_and_begins_with_a_question() -> None:
         conversation.add("assistant", f"a{number}")
     assert len(conversation.messages) <= MAX_MESSAGES
     assert conversation.messages[0].role == "user"
-
-
-def test_another_vendor_does_not_get_signed_data() -> None:
-    lines = (
-        ChatMessage("assistant", "x", raw=1, raw_of="a"),
-        ChatMessage("assistant", "y", raw=2, raw_of="b"),
-    )
-    assert [line.raw for line in for_vendor(lines, "a")] == [1, None]
 
 
 def test_summarised_messages_are_replaced_by_the_summary() -> None:

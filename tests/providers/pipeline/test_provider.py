@@ -133,7 +133,7 @@ async def test_tools_are_called_answered_and_told() -> None:
         await settle()
         assert rig.said == ["Let me look.", "It is noon."]
         _, called, result = brain.prompts[-1].messages
-        assert (called.calls, called.raw, called.raw_of) == ((call,), {"thought": "signed"}, "scripted")
+        assert (called.calls, called.raw, called.raw_of) == ((call,), {"thought": "signed"}, "brain")
         assert (result.role, result.text, result.call_id, result.tool) == (
             "tool",
             "12:00",

@@ -22,10 +22,12 @@ from voxd.providers.pipeline.stages.contract import (
     TextChunk,
     ToolCall,
 )
-from voxd.providers.pipeline.stages.llm_stream import ReplyReader
+from voxd.providers.pipeline.stages.reply_reader import ReplyReader
 from voxd.providers.settings import ToolSpec
 
 WAIT_S = 5.0
+NAME = "mine"
+"""The provider in the configuration."""
 
 TIMER = ToolSpec(
     "set_timer",
@@ -41,9 +43,9 @@ def asked(text: str = "What time is it?", **more: Any) -> Prompt:
     return Prompt("Be brief.", (ChatMessage("user", text),), **more)
 
 
-def after_tools(answered: Completion, *, kind: str, ok: bool = True, **more: Any) -> Prompt:
+def after_tools(answered: Completion, *, provider: str = NAME, ok: bool = True, **more: Any) -> Prompt:
     """Return the prompt that follows when the calls of ``answered`` have been run."""
-    said = ChatMessage("assistant", "", answered.calls, raw=answered.raw, raw_of=kind)
+    said = ChatMessage("assistant", "", answered.calls, raw=answered.raw, raw_of=provider)
     results = tuple(
         ChatMessage("tool", f"done {call.id}", call_id=call.id, tool=call.name, ok=ok)
         for call in answered.calls
@@ -88,7 +90,7 @@ class LanguageModelContract:
         self, *script: Reply | Refusal | Bytes, key: str = KEY, **options: Any
     ) -> AsyncIterator[tuple[LanguageModel, Scripted, RecordedTransport]]:
         """Yield a model, its vendor, and the line between them."""
-        config = StageConfig("mine", self.kind, options={**self.options, **options})
+        config = StageConfig(NAME, self.kind, options={**self.options, **options})
         async with (
             scripted(self.dialect(), *script) as server,
             open_transport(f"{server.url}{self.path}", key, name="mine") as transport,
@@ -270,7 +272,7 @@ class ToolContract(LanguageModelContract):
             assert [(call.name, json.loads(call.arguments)) for call in end.calls] == [
                 ("set_timer", {"seconds": 5})
             ]
-            pieces, _ = await answer(model, after_tools(end, kind=self.kind))
+            pieces, _ = await answer(model, after_tools(end))
             assert pieces == ["Set."]
             assert "done call_1" in str(server.bodies[-1])
 
@@ -282,7 +284,7 @@ class ToolContract(LanguageModelContract):
             assert [call.name for call in end.calls] == ["set_timer", "stop", "set_timer"]
             assert len({call.id for call in end.calls}) == 3
             assert end.calls[1].arguments == "{}"
-            await answer(model, after_tools(end, kind=self.kind))
+            await answer(model, after_tools(end))
 
 
 class FullContract(StreamingContract, ProtocolContract, ToolContract):

@@ -47,6 +47,7 @@ def answer_key(prompt: Prompt, models: Sequence[str]) -> str:
         prompt.instructions,
         messages,
         prompt.tools,
+        prompt.may_call,
         prompt.temperature,
         prompt.max_output_tokens,
     )

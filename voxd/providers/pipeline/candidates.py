@@ -6,7 +6,7 @@ from typing import ClassVar, Generic, Protocol, TypeVar
 
 from voxd.clock import Clock
 from voxd.config.provider_schema import LOCAL
-from voxd.errors import ContextTooLong, ProviderError, VoxdError
+from voxd.errors import ContextTooLong, NoAnswer, ProviderError, VoxdError
 from voxd.preference import order_candidates
 from voxd.providers.pipeline.deadlines import LIMITS, Latencies
 from voxd.providers.pipeline.stages.contract import (
@@ -110,8 +110,10 @@ class Candidates(Generic[S]):
 
     def record_failure(self, stage: S, error: VoxdError) -> None:
         """Record that ``stage`` failed with ``error``."""
-        # Neither a conversation that is too long nor too little time says anything about the provider.
-        if stage.config.kind != LOCAL and not isinstance(error, ContextTooLong) and error.code != NO_TIME:
+        # Neither a conversation that is too long, nor an answer without words, nor too little time says
+        # anything about the provider.
+        is_neutral = isinstance(error, ContextTooLong | NoAnswer) or error.code == NO_TIME
+        if stage.config.kind != LOCAL and not is_neutral:
             self._health.record_failure(stage.name, error)
 
     def record_timeout(self, stage: S, seconds: float) -> ProviderError:

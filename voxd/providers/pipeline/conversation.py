@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import msgspec
-
+from voxd.providers.arguments import read_arguments
 from voxd.providers.history import text_played
 from voxd.providers.pipeline.stages.contract import ChatMessage, Completion, ToolCall
+from voxd.providers.pipeline.stages.tool_calls import new_id
 
 MAX_MESSAGES = 256
 """Messages kept; beyond them the oldest exchange is removed as a whole."""
@@ -50,9 +50,9 @@ class SpokenAnswer:
         """The length of the whole audio."""
         return sum(each.sound_ms for each in self.spoken)
 
-    def complete(self, completion: Completion, vendor: str) -> None:
-        """Take the end of the model's answer; its raw data goes back to ``vendor`` only."""
-        self.calls, self.raw, self.raw_of = completion.calls, completion.raw, vendor
+    def complete(self, completion: Completion, provider: str) -> None:
+        """Take the end of the model's answer; its raw data goes back to ``provider`` only."""
+        self.calls, self.raw, self.raw_of = completion.calls, completion.raw, provider
 
     def message(self) -> ChatMessage:
         """Return the message for a model."""
@@ -114,6 +114,12 @@ class ChatHistory:
         """Add a question of the user."""
         self._append(ChatMessage("user", text))
 
+    def with_new_ids(self, calls: Sequence[ToolCall]) -> tuple[ToolCall, ...]:
+        """Return ``calls`` with another id for each that an earlier call of the session has."""
+        # Local servers begin to count again in every reply; the results would get mixed up.
+        used = {call.id for message in self._messages for call in message.calls}
+        return tuple(replace(call, id=new_id()) if call.id in used else call for call in calls)
+
     def add_answer(self, answer: SpokenAnswer) -> None:
         """Add an answer, or as much of it as was spoken."""
         # An answer of which nothing was audible did not happen for the user.
@@ -134,11 +140,13 @@ class ChatHistory:
         answer = self._last
         if answer is None or not self._messages or played_ms >= answer.sound_ms:
             return
-        # Raw data, such as signed reasoning, belongs to the whole answer: what is left is sent as plain text.
         text = played_text(answer.spoken, max(played_ms, 0.0))
         at = len(self._messages) - 1
         if text or answer.calls:
-            self._messages[at] = replace(self._messages[at], text=text, raw=None, raw_of="")
+            # Raw data, such as signed reasoning, belongs to the whole answer. It stays with calls only, which
+            # the vendor would refuse without it.
+            cut = replace(self._messages[at], text=text)
+            self._messages[at] = cut if answer.calls else replace(cut, raw=None, raw_of="")
         else:
             del self._messages[at]
         self._last = None
@@ -166,14 +174,6 @@ class ChatHistory:
         return message
 
 
-def for_vendor(messages: Sequence[ChatMessage], vendor: str) -> tuple[ChatMessage, ...]:
-    """Return ``messages`` without the raw data of other vendors."""
-    return tuple(
-        message if message.raw is None or message.raw_of == vendor else replace(message, raw=None, raw_of="")
-        for message in messages
-    )
-
-
 def add_summary(instructions: str, summary: str) -> str:
     """Return ``instructions`` with the summary of the earlier conversation."""
     return f"{instructions}\n\nWhat was said before, in short: {summary}".strip() if summary else instructions
@@ -181,7 +181,4 @@ def add_summary(instructions: str, summary: str) -> str:
 
 def call_arguments(call: ToolCall) -> Mapping[str, Any] | str:
     """Return the arguments as an object, or as text when they are invalid: the tool box reports that."""
-    try:
-        return msgspec.json.decode(call.arguments or "{}", type=dict[str, Any])
-    except (msgspec.DecodeError, RecursionError):
-        return call.arguments
+    return read_arguments(call.arguments)

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, replace
 
-from voxd.errors import ContextTooLong, StreamError, VoxdError
+from voxd.errors import ContextTooLong, NoAnswer, StreamError, VoxdError
 from voxd.net.transport import Budget
 from voxd.providers.pipeline.candidates import TIMEOUT, Candidates, RecordUsage, StageChain
 from voxd.providers.pipeline.deadlines import StageBudget
@@ -25,11 +25,20 @@ class Restart:
 
 @dataclass(frozen=True, slots=True)
 class AnswerEnd:
-    """The answer is complete; ``vendor`` is the kind of the model that wrote it."""
+    """The answer is complete; ``provider`` is the name of the model that wrote it."""
 
     completion: Completion
-    vendor: str
+    provider: str
 
+
+# The code of an answer without words, by the reason of its end, and what it means.
+_NO_ANSWER = {"length": "answer_cut_off", "refusal": "answer_filtered"}
+_WHY = {
+    "answer_cut_off": "reached the limit of output tokens before the first word",
+    "answer_filtered": "withheld its answer",
+    "tool_loop": "calls tools again and again",
+    NoAnswer.code: "gave no answer",
+}
 
 AnswerEvent = TextChunk | Restart | AnswerEnd
 
@@ -39,12 +48,17 @@ BuildPrompt = Callable[[LanguageModel, bool], Prompt]
 
 @dataclass(frozen=True, slots=True)
 class LlmRequest:
-    """One answer to generate; ``can_restart`` returns whether nothing of it was spoken yet."""
+    """One answer to generate.
+
+    ``can_restart`` returns whether nothing of it was spoken yet, ``says_something`` whether a text has words
+    for the user.
+    """
 
     build_prompt: BuildPrompt
     budget: Budget
     can_restart: Callable[[], bool]
     record_usage: RecordUsage
+    says_something: Callable[[str], bool]
 
 
 class LlmChain(StageChain[LanguageModel]):
@@ -103,12 +117,16 @@ class _LlmAttempt:
         self._others = others
         self._started_s = 0.0
         self._queued_s = 0.0
+        self._text = ""
+        self._may_call = True
 
     def start(self, *, is_shorter: bool) -> StageStream[TextChunk | Completion]:
         """Send the request."""
         self._started_s = self._candidates.clock.monotonic()
         self._queued_s = self._request.budget.queued_s
+        self._text = ""
         prompt = self._stage.tuned(self._request.build_prompt(self._stage, is_shorter))
+        self._may_call = prompt.may_call
         budget = StageBudget(
             self._request.budget,
             lambda: self._others > 0 and self._request.can_restart(),
@@ -137,9 +155,19 @@ class _LlmAttempt:
             self.has_begun = True
             self._candidates.record_success(self._stage, self._took_s)
         if isinstance(item, TextChunk):
+            self._text += item.text
             return item
         self._request.record_usage(self._stage, item.usage)
-        return AnswerEnd(item, self._stage.config.kind)
+        return AnswerEnd(self._checked(item), name)
+
+    def _checked(self, end: Completion) -> Completion:
+        """Return the end of an answer that says something or calls tools. Raises `NoAnswer`."""
+        calls = end.calls if self._may_call else ()
+        # What was spoken, or may be about to be, is an answer.
+        if calls or not self._request.can_restart() or self._request.says_something(self._text):
+            return end if calls == end.calls else replace(end, calls=(), reason="stop")
+        code = "tool_loop" if end.calls else _NO_ANSWER.get(end.reason, NoAnswer.code)
+        raise NoAnswer(f"{self._stage.name} {_WHY[code]}", provider=self._stage.name, code=code)
 
     @property
     def _took_s(self) -> float:

@@ -43,6 +43,7 @@ class PipelineMetadata(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     hedge: bool = True
     history: str = "trim"
     cache_answers_s: float = 0.0
+    max_tool_rounds: int = 8
     first_audio_timeout_s: float = 2.5
     middleware: tuple[Any, ...] = ()
     request_middleware: tuple[Any, ...] = ()
@@ -87,7 +88,14 @@ def build_from_metadata(config: Mapping[str, Any], emit: Emit) -> PipelineDepend
     )
     settings = {
         each: getattr(metadata, each)
-        for each in ("early_start", "hedge", "history", "cache_answers_s", "first_audio_timeout_s")
+        for each in (
+            "early_start",
+            "hedge",
+            "history",
+            "cache_answers_s",
+            "max_tool_rounds",
+            "first_audio_timeout_s",
+        )
     }
     pipeline = _convert({**settings, **names}, Pipeline, "metadata")
     owned: tuple[Close, ...] = (health.close, http.close)

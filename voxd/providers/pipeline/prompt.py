@@ -5,22 +5,27 @@ import logging
 import math
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
 from voxd.errors import VoxdError, named
 from voxd.net.transport import Budget
+from voxd.providers.events import OnEvent
 from voxd.providers.pipeline.answer_cache import answer_key
 from voxd.providers.pipeline.builder import PipelineDependencies
 from voxd.providers.pipeline.candidates import RecordUsage
-from voxd.providers.pipeline.conversation import ChatHistory, add_summary, for_vendor
+from voxd.providers.pipeline.conversation import ChatHistory, add_summary
 from voxd.providers.pipeline.llm_chain import AnswerEnd, AnswerEvent, LlmRequest
 from voxd.providers.pipeline.stage_stream import StageStream, drain
 from voxd.providers.pipeline.stages.contract import ChatMessage, Completion, LanguageModel, Prompt, TextChunk
+from voxd.providers.pipeline.stages.messages import sendable
 from voxd.providers.pipeline.stt_chain import normalize
+from voxd.providers.pipeline.tool_limit import limited
 from voxd.providers.settings import SessionConfig, ToolSpec
+from voxd.providers.tools import ToolRounds
 from voxd.tasks import TaskScope
+from voxd.text import sentences
 
 _log = logging.getLogger(__name__)
 
@@ -96,35 +101,57 @@ class PromptSession:
         self._early: EarlyAnswer | None = None
         self._summary: asyncio.Task[None] | None = None
 
-    def answer(self, budget: Budget, early: EarlyAnswer | None = None) -> PendingAnswer:
-        """Return the answer to the conversation within ``budget``; ``early`` if that was started already."""
+    def answer(
+        self, budget: Budget, early: EarlyAnswer | None, rounds: ToolRounds, on_event: OnEvent
+    ) -> PendingAnswer:
+        """Return the answer to the conversation within ``budget``; ``early`` if that was started already.
+
+        ``rounds`` are those of the turn; that they are over is reported to ``on_event``.
+        """
         if early is None:
             begun = asyncio.Event()
-            return PendingAnswer(self._events(budget, begun), budget, begun)
-        # The stages of the early answer read the budget they were started with.
-        early.budget.until_s = budget.until_s
-        return PendingAnswer(drain(early.stream), early.budget, early.begun)
+            events = self._events(budget, begun)
+        else:
+            # The stages of the early answer read the budget they were started with.
+            early.budget.until_s = budget.until_s
+            events, budget, begun = drain(early.stream), early.budget, early.begun
+
+        def answer_without_tools(messages: tuple[ChatMessage, ...]) -> AsyncGenerator[AnswerEvent]:
+            if not begun.is_set():
+                # As much time as the answer after any other call has.
+                timeout_s = self._parts.settings.first_audio_timeout_s
+                budget.until_s = self._parts.clock.monotonic() + timeout_s
+            return self._events(budget, begun, *messages, may_call=False)
+
+        return PendingAnswer(limited(events, rounds, answer_without_tools, on_event), budget, begun)
 
     def _events(
-        self, budget: Budget, begun: asyncio.Event, *messages: ChatMessage
+        self, budget: Budget, begun: asyncio.Event, *messages: ChatMessage, may_call: bool = True
     ) -> AsyncGenerator[AnswerEvent]:
         """Return the answer to the conversation followed by ``messages``."""
         conversation = (*self._conversation.messages, *messages)
         instructions = add_summary(self.session.instructions, self._conversation.summary)
 
         def build_prompt(stage: LanguageModel, is_shorter: bool) -> Prompt:
-            return self._prompt(stage, instructions, conversation, budget, is_shorter=is_shorter)
+            prompt = self._prompt(stage, instructions, conversation, budget, is_shorter=is_shorter)
+            return replace(prompt, may_call=may_call)
 
         chain = self._parts.llm
-        request = LlmRequest(build_prompt, budget, lambda: not begun.is_set(), self._record_usage)
+        request = LlmRequest(
+            build_prompt, budget, lambda: not begun.is_set(), self._record_usage, self._says_something
+        )
         events = chain.answer(request, self._tasks)
         stages = chain.candidates.stages
-        if self._parts.answers is None or not stages:
+        if self._parts.answers is None or not stages or not may_call:
             return events
         names = [f"{stage.config.kind} {stage.model}" for stage in stages]
         # The key needs one prompt: other models get the same conversation, at most trimmed further.
         prompt = self._prompt(stages[0], instructions, conversation, Budget(), is_shorter=False)
         return self._parts.answers.fetch(answer_key(prompt, names), events)
+
+    def _says_something(self, text: str) -> bool:
+        is_split = "audio" in self.session.modalities or bool(self._parts.middleware)
+        return bool(sentences(text) if is_split else text.strip())
 
     # --- early start ------------------------------------------------------------------------------
 
@@ -181,7 +208,9 @@ class PromptSession:
             budget=budget,
         )
         # Never restarted: a summary is not worth a request to a second model.
-        request = LlmRequest(lambda stage, is_shorter: prompt, budget, lambda: False, self._record_usage)
+        request = LlmRequest(
+            lambda stage, is_shorter: prompt, budget, lambda: False, self._record_usage, lambda text: True
+        )
         text = ""
         try:
             async with aclosing(self._parts.llm.answer(request, self._tasks)) as events:
@@ -211,7 +240,7 @@ class PromptSession:
             available = int(estimate * RETRY_FRACTION)
         return Prompt(
             instructions,
-            for_vendor(trim(messages, available), stage.config.kind),
+            sendable(trim(messages, available), stage.name),
             tools=session.tools,
             max_output_tokens=session.max_output_tokens or settings.max_output_tokens,
             temperature=settings.temperature if session.temperature is None else session.temperature,

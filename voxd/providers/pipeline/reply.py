@@ -6,12 +6,13 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from voxd.clock import Clock
-from voxd.errors import ProviderError, StreamError, VoxdError
+from voxd.errors import NoAnswer, ProviderError, StreamError, VoxdError
 from voxd.frames import Clip
 from voxd.providers import events
 from voxd.providers.pipeline.candidates import TIMEOUT
 from voxd.providers.pipeline.conversation import SpokenAnswer, SpokenPiece
 from voxd.providers.pipeline.llm_chain import AnswerEnd, Restart
+from voxd.providers.pipeline.middleware import stopped_error
 from voxd.providers.pipeline.prompt import PendingAnswer
 from voxd.providers.pipeline.stage_stream import run_until
 from voxd.providers.pipeline.tts_chain import RATE_HZ, TtsTurn
@@ -67,6 +68,7 @@ class ReplyTask:
         self._last = ""
         self._running: dict[str, asyncio.Task[None]] = {}
         self._is_cancelled = False
+        self._is_stopped = False
 
     async def run(self) -> None:
         """Run until the reply is complete. Raises `VoxdError`; what was spoken is then in ``answer``."""
@@ -74,7 +76,7 @@ class ReplyTask:
         self._start("output", self._output)
         self._start("split", self._split)
         try:
-            await run_until(self._clock, self._begun_or_done(), self._budget.until_s, self._budget)
+            await self._wait_for_begin()
             await self._done.wait()
         except TimeoutError:
             raise ProviderError("no answer came in time", code=TIMEOUT) from None
@@ -82,6 +84,9 @@ class ReplyTask:
             self._cancel_tasks()
         if self._error is not None:
             raise self._error
+        if not self.answer.spoken and not self.answer.calls:
+            # Silence is no answer: the middleware has stopped every clause, or none had words.
+            raise stopped_error() if self._is_stopped else NoAnswer("the answer has nothing to say")
         if self.answer.spoken:
             self._report(events.TextOutput(self.answer.text, response_id=self.response_id))
             if self._start_tts is not None:
@@ -92,6 +97,18 @@ class ReplyTask:
         """End the reply at once; no event follows."""
         self._is_cancelled = True
         self._cancel_tasks()
+
+    async def _wait_for_begin(self) -> None:
+        """Wait for the first sound, or the end. Raises `TimeoutError` when neither comes in time."""
+        until_s = self._budget.until_s
+        while True:
+            try:
+                return await run_until(self._clock, self._begun_or_done(), until_s, self._budget)
+            except TimeoutError:
+                # The turn has got more time, for an answer without tools.
+                if self._budget.until_s == until_s:
+                    raise
+                until_s = self._budget.until_s
 
     async def _begun_or_done(self) -> None:
         # A reply can be done without a sound: it may be empty, or middleware may have stopped every clause.
@@ -132,7 +149,7 @@ class ReplyTask:
                         splitter = ClauseSplitter()
                         self._restart()
                     elif isinstance(event, AnswerEnd):
-                        self.answer.complete(event.completion, event.vendor)
+                        self.answer.complete(event.completion, event.provider)
                     elif self._is_raw:
                         await self._pieces.put(event.text)
                     else:
@@ -156,6 +173,7 @@ class ReplyTask:
     async def _queue(self, clauses: list[str]) -> None:
         for clause in clauses:
             text = clause if self._filter_clause is None else await self._filter_clause(clause)
+            self._is_stopped = self._is_stopped or text is None
             if text and text.strip():
                 self._last = text.strip()
                 await self._pieces.put(self._last)

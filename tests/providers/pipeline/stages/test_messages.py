@@ -1,11 +1,13 @@
 """Calls and results go in pairs, whatever a cut turn or a trimmed history left behind."""
 
+import re
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.properties import examples
 from voxd.providers.pipeline.stages.contract import ChatMessage, Prompt, ToolCall
-from voxd.providers.pipeline.stages.messages import estimate_tokens, pair_tool_results, vendor_data
+from voxd.providers.pipeline.stages.messages import estimate_tokens, pair_tool_results, sendable
 from voxd.providers.settings import ToolSpec
 
 A, B = ToolCall("a", "first", "{}"), ToolCall("b", "second", "{}")
@@ -78,10 +80,22 @@ def test_any_conversation_becomes_one_that_vendors_take(messages: list[ChatMessa
     assert pair_tool_results(found) == found
 
 
-def test_raw_content_is_only_for_the_vendor_that_sent_it() -> None:
-    said = ChatMessage("assistant", "", raw=["x"], raw_of="anthropic")
-    assert vendor_data(said, "anthropic") == ["x"]
-    assert vendor_data(said, "openai") is None
+def test_what_a_provider_sent_goes_back_to_it_alone_and_unchanged() -> None:
+    odd = ToolCall("toolu_01-odd id", "f", '{ "a":1}')
+    said = ChatMessage("assistant", "", (odd,), raw=["x"], raw_of="mine")
+    result = ChatMessage("tool", "done", call_id=odd.id, tool="f")
+    assert sendable((said, result), "mine") == (said, result)
+    foreign, its_result = sendable((said, result), "other")
+    assert foreign.raw is None
+    assert re.fullmatch("[a-zA-Z0-9]{9}", foreign.calls[0].id)
+    assert its_result.call_id == foreign.calls[0].id
+    assert foreign.calls[0].arguments == odd.arguments
+
+
+def test_arguments_that_are_no_object_are_not_sent_again() -> None:
+    said = ChatMessage("assistant", "", (ToolCall("1", "f", '{"a": "cut o'),), raw_of="mine")
+    sent, _ = sendable((said, ChatMessage("tool", "error", call_id="1", tool="f")), "mine")
+    assert sent.calls[0].arguments == "{}"
 
 
 def test_the_estimate_grows_with_all_that_is_sent() -> None:

@@ -27,7 +27,6 @@ from voxd.providers.vendors.anthropic.wire import (
 )
 
 FIRST, SECOND = ToolCall("toolu_1", "set_timer", '{"seconds": 5}'), ToolCall("functions.stop:0", "stop", "{}")
-FITTING = portable_id(SECOND.id)
 SIGNED = {"type": "thinking", "thinking": "Hm.", "signature": SIGNATURE}
 
 
@@ -53,7 +52,7 @@ class TestContractOfTheOldVersion(FullContract):
 def test_a_request_has_the_whole_conversation() -> None:
     messages = (
         ChatMessage("user", "Set a timer."),
-        ChatMessage("assistant", "Right.", (FIRST, SECOND)),
+        ChatMessage("assistant", "Right.", (FIRST, SECOND), raw_of="anthropic"),
         ChatMessage("tool", "done", call_id="toolu_1", tool="set_timer"),
         ChatMessage("tool", "no timer runs", call_id="functions.stop:0", tool="stop", ok=False),
         ChatMessage("user", "And now?"),
@@ -70,7 +69,7 @@ def test_a_request_has_the_whole_conversation() -> None:
                 "content": [
                     {"type": "text", "text": "Right."},
                     {"type": "tool_use", "id": "toolu_1", "name": "set_timer", "input": {"seconds": 5}},
-                    {"type": "tool_use", "id": FITTING, "name": "stop", "input": {}},
+                    {"type": "tool_use", "id": SECOND.id, "name": "stop", "input": {}},
                 ],
             },
             {
@@ -79,7 +78,7 @@ def test_a_request_has_the_whole_conversation() -> None:
                     {"type": "tool_result", "tool_use_id": "toolu_1", "content": "done"},
                     {
                         "type": "tool_result",
-                        "tool_use_id": FITTING,
+                        "tool_use_id": SECOND.id,
                         "content": "no timer runs",
                         "is_error": True,
                     },
@@ -180,8 +179,8 @@ async def test_thoughts_go_back_word_for_word_with_the_results(encrypted: bool) 
         model = AnthropicLlm(StageConfig("p", "anthropic"), transport)
         pieces, end = await answer(model, asked(tools=(TIMER,)))
         assert "".join(pieces) == "Right."
-        prompt = after_tools(end, kind="anthropic")
-        said = ChatMessage("assistant", "Right.", end.calls, raw=end.raw, raw_of="anthropic")
+        prompt = after_tools(end, provider="p")
+        said = ChatMessage("assistant", "Right.", end.calls, raw=end.raw, raw_of="p")
         await answer(model, Prompt("", (prompt.messages[0], said, *prompt.messages[2:]), budget=Budget()))
         first, text, *calls = server.bodies[-1]["messages"][1]["content"]
         assert first == ({"type": "redacted_thinking", "data": "Hm."} if encrypted else SIGNED)
@@ -195,10 +194,13 @@ def test_thoughts_go_back_only_to_their_own_model_and_with_all_their_calls() -> 
     said = ChatMessage("assistant", "Right", (FIRST,), raw=raw, raw_of="anthropic")
     result = ChatMessage("tool", "done", call_id="toolu_1", tool="set_timer")
     asked_for = ChatMessage("user", "Set a timer.")
-    assert messages_of((asked_for, said, result), "anthropic")[1]["content"] == raw
+    heard_of_it = {"type": "text", "text": "Right"}
+    assert messages_of((asked_for, said, result), "anthropic")[1]["content"] == [SIGNED, heard_of_it, call]
+    unsaid = replace(said, text="")
+    assert messages_of((asked_for, unsaid, result), "anthropic")[1]["content"] == [SIGNED, call]
     assert messages_of((asked_for, said, result), "other")[1]["content"] == [
-        {"type": "text", "text": "Right"},
-        call,
+        heard_of_it,
+        call | {"id": portable_id("toolu_1")},
     ]
     other = replace(said, calls=(replace(FIRST, id="toolu_2"),))
     result = replace(result, call_id="toolu_2")
@@ -288,7 +290,7 @@ def test_what_is_new_is_passed_over() -> None:
         {"type": "content_block_start", "index": 1, "content_block": {"type": "text", "text": "A"}},
         {"type": "content_block_delta", "index": 1, "delta": {"type": "citations_delta", "citation": {}}},
         {"type": "content_block_delta", "index": 1, "delta": {"type": "text_delta", "text": "B"}},
-        {"type": "content_block_delta", "index": 7, "delta": {"type": "text_delta", "text": "?"}},
+        {"type": "content_block_delta", "index": 7, "delta": {"type": "new_delta", "text": "?"}},
         {"type": "something_new", "index": 1},
         {"type": "message_stop"},
     ]

@@ -45,13 +45,13 @@ class TestContract(FullContract):
 def test_a_request_has_the_whole_conversation() -> None:
     messages = (
         ChatMessage("user", "Set a timer."),
-        ChatMessage("assistant", "", (CALL,)),
+        ChatMessage("assistant", "", (CALL,), raw_of="mine"),
         ChatMessage("tool", "done", call_id="call_1", tool="set_timer"),
         ChatMessage("assistant", "It is set."),
         ChatMessage("user", "Thanks."),
     )
     prompt = Prompt("Be brief.", messages, (TIMER,), max_output_tokens=200, temperature=0.5)
-    assert chat_body(prompt, "gpt-6-luna", ChatOptions(), ChatHost.OPENAI) == {
+    assert chat_body(prompt, "gpt-6-luna", "mine", ChatOptions(), ChatHost.OPENAI) == {
         "model": "gpt-6-luna",
         "messages": [
             {"role": "system", "content": "Be brief."},
@@ -89,7 +89,9 @@ def test_a_request_has_the_whole_conversation() -> None:
 
 
 def test_what_is_not_configured_is_not_sent() -> None:
-    assert chat_body(Prompt("", (ChatMessage("user", "Hi."),)), "m", ChatOptions(), ChatHost.OTHER) == {
+    assert chat_body(
+        Prompt("", (ChatMessage("user", "Hi."),)), "m", "mine", ChatOptions(), ChatHost.OTHER
+    ) == {
         "model": "m",
         "messages": [{"role": "user", "content": "Hi."}],
         "stream": True,
@@ -99,10 +101,10 @@ def test_what_is_not_configured_is_not_sent() -> None:
 
 def test_a_server_may_call_things_by_other_names() -> None:
     prompt = asked(max_output_tokens=9)
-    assert chat_body(prompt, "m", ChatOptions(), ChatHost.OTHER)["max_tokens"] == 9
-    assert chat_body(prompt, "m", ChatOptions(), ChatHost.AZURE)["max_completion_tokens"] == 9
+    assert chat_body(prompt, "m", "mine", ChatOptions(), ChatHost.OTHER)["max_tokens"] == 9
+    assert chat_body(prompt, "m", "mine", ChatOptions(), ChatHost.AZURE)["max_completion_tokens"] == 9
     options = ChatOptions(max_tokens_field="n_predict", stream_usage=False, body={"reasoning_effort": "low"})
-    body = chat_body(prompt, "m", options, ChatHost.OTHER)
+    body = chat_body(prompt, "m", "mine", options, ChatHost.OTHER)
     assert (body["n_predict"], body["reasoning_effort"]) == (9, "low")
     assert "stream_options" not in body
 

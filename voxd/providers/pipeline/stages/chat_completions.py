@@ -4,27 +4,31 @@ OpenAI, Azure OpenAI, Hugging Face's router, llama.cpp, vLLM and LiteLLM offer i
 are listed in `voxd/providers/vendors/openai/README.md`.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
+from contextlib import aclosing
 from enum import StrEnum
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
+from voxd.errors import ProviderError
 from voxd.net.endpoint import belongs_to, host_of, require_key, resource_url
-from voxd.net.transport import Access, Budget, HttpRequest
+from voxd.net.transport import Access, Budget, HttpRequest, Transport
 from voxd.providers.pipeline.stages import llm_errors
+from voxd.providers.pipeline.stages.chat_reader import ChatReader, KeptFields
 from voxd.providers.pipeline.stages.contract import (
     ChatMessage,
     Completion,
     ConfiguredStage,
     Prompt,
+    StageConfig,
+    TextChunk,
 )
+from voxd.providers.pipeline.stages.lenient import label, mapping, rows
 from voxd.providers.pipeline.stages.llm_options import ChatOptions, HostOptions
-from voxd.providers.pipeline.stages.llm_stream import StreamingLanguageModel, ThinkTagFilter
-from voxd.providers.pipeline.stages.messages import pair_tool_results
-from voxd.providers.pipeline.stages.tool_calls import ToolCallAssembler, finish, portable_id
+from voxd.providers.pipeline.stages.llm_stream import StreamingLanguageModel
+from voxd.providers.pipeline.stages.messages import sendable
 from voxd.providers.settings import ToolSpec
-from voxd.providers.usage import Usage
 
 # Azure OpenAI, AI Foundry, and the older host of Cognitive Services: one API behind all three.
 _AZURE = (".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com")
@@ -43,10 +47,6 @@ class ModelRow(msgspec.Struct, frozen=True):
 
     id: str
     shutdown_date: str | None = None
-
-
-class _Models(msgspec.Struct):
-    data: list[ModelRow]
 
 
 def host_at(endpoint: str) -> ChatHost:
@@ -103,16 +103,19 @@ class OpenAICompatibleLlm(ConfiguredStage[HostOptionsT], StreamingLanguageModel)
             self._probe, budget, kind="models", read_refusal=self._refused
         ) as answer:
             found = await answer.json()
-        try:
-            return msgspec.convert(found, _Models).data
-        except msgspec.ValidationError:
-            raise llm_errors.malformed_reply(self.name) from None
+        # Hugging Face's and Together's servers list them without ``data``.
+        listed = found if isinstance(found, list) else mapping(found).get("data")
+        if not isinstance(listed, list):
+            raise llm_errors.malformed_reply(self.name)
+        return [
+            ModelRow(label(row.get("id")), label(row.get("shutdown_date")) or None)
+            for row in rows(listed)
+            if label(row.get("id"))
+        ]
 
     def _probe(self, access: Access) -> HttpRequest:
         return HttpRequest("GET", self.url(access, "/models"), self.headers(access))
 
-
-_END = "[DONE]"
 
 Json = dict[str, Any]
 
@@ -123,22 +126,50 @@ class ChatCompletionsLlm(OpenAICompatibleLlm[ChatOptions]):
     path = "/chat/completions"
     options_type = ChatOptions
 
+    def __init__(self, config: StageConfig, transport: Transport) -> None:
+        super().__init__(config, transport)
+        # Fields of its own messages that the server does not take back.
+        self._refused_fields: set[str] = set()
+
+    async def reply(self, prompt: Prompt) -> AsyncGenerator[TextChunk | Completion]:
+        """Yield the reply. Raises `ProviderError`."""
+        has_begun = False
+        try:
+            async with aclosing(super().reply(prompt)) as items:
+                async for item in items:
+                    has_begun = True
+                    yield item
+                return
+        except ProviderError as error:
+            # Some servers require the reasoning they sent (DeepSeek), others refuse it by name (Groq).
+            names = {each for each in kept_names(prompt, self.name) if each in str(error)}
+            if has_begun or not names - self._refused_fields:
+                raise
+            self._refused_fields |= names
+        async with aclosing(super().reply(prompt)) as items:
+            async for item in items:
+                yield item
+
     def _call(self, prompt: Prompt, access: Access) -> HttpRequest:
-        body = chat_body(prompt, self.model, self._options, host_at(self.endpoint(access)))
+        body = chat_body(prompt, self.model, self.name, self._options, host_at(self.endpoint(access)))
+        for message in body["messages"] if self._refused_fields else ():
+            for fields in (message, *message.get("tool_calls", ())):
+                for name in self._refused_fields:
+                    fields.pop(name, None)
         return self.post(body, prompt, access)
 
-    def _reader(self) -> "ChatReader":
-        return ChatReader(self.name)
+    def _reader(self, known: Collection[str]) -> ChatReader:
+        return ChatReader(self.name, known)
 
 
-def chat_body(prompt: Prompt, model: str, options: ChatOptions, host: ChatHost) -> Json:
-    """Return the body of a streaming request to ``host``."""
-    body: Json = {"model": model, "messages": chat_messages(prompt), "stream": True}
+def chat_body(prompt: Prompt, model: str, provider: str, options: ChatOptions, host: ChatHost) -> Json:
+    """Return the body of a streaming request to ``host``, which the configuration names ``provider``."""
+    body: Json = {"model": model, "messages": chat_messages(prompt, provider), "stream": True}
     if options.stream_usage:
         # Only OpenAI pads its chunks (field ``obfuscation``), and only OpenAI accepts the request not to.
         plain = {"include_obfuscation": False} if host is ChatHost.OPENAI else {}
         body["stream_options"] = {"include_usage": True, **plain}
-    if prompt.tools:
+    if prompt.tools and prompt.may_call:
         body["tools"] = chat_tools(prompt.tools)
     if prompt.max_output_tokens is not None:
         # OpenAI documents both names, compatible servers only ``max_tokens``.
@@ -149,10 +180,16 @@ def chat_body(prompt: Prompt, model: str, options: ChatOptions, host: ChatHost) 
     return body | options.fields()
 
 
-def chat_messages(prompt: Prompt) -> list[Json]:
-    """Return the conversation, with the instructions as its first message."""
+def kept_names(prompt: Prompt, provider: str) -> set[str]:
+    """Return the names of the fields that go back to ``provider`` with its own messages."""
+    kept = [each.raw for each in sendable(prompt.messages, provider) if isinstance(each.raw, KeptFields)]
+    return {name for each in kept for fields in (each.message, *each.calls) for name in fields}
+
+
+def chat_messages(prompt: Prompt, provider: str) -> list[Json]:
+    """Return the conversation, with the instructions as its first message, for the provider ``provider``."""
     system = [{"role": "system", "content": prompt.instructions}] if prompt.instructions else []
-    return system + [_message(message) for message in pair_tool_results(prompt.messages)]
+    return system + [_message(message) for message in sendable(prompt.messages, provider)]
 
 
 def chat_tools(tools: Sequence[ToolSpec]) -> list[Json]:
@@ -162,123 +199,19 @@ def chat_tools(tools: Sequence[ToolSpec]) -> list[Json]:
 
 def _message(message: ChatMessage) -> Json:
     if message.role == "tool":
-        return {"role": "tool", "tool_call_id": portable_id(message.call_id), "content": message.text}
+        return {"role": "tool", "tool_call_id": message.call_id, "content": message.text}
     if not message.calls:
         return {"role": message.role, "content": message.text}
+    kept = message.raw if isinstance(message.raw, KeptFields) else KeptFields()
+    extras = kept.calls if len(kept.calls) == len(message.calls) else ({},) * len(message.calls)
     calls = [
         {
-            "id": portable_id(call.id),
+            "id": call.id,
             "type": "function",
             "function": {"name": call.name, "arguments": call.arguments},
+            **extra,
         }
-        for call in message.calls
+        for call, extra in zip(message.calls, extras, strict=True)
     ]
     # Null, not "", is what OpenAI documents for a message that only calls tools.
-    return {"role": "assistant", "content": message.text or None, "tool_calls": calls}
-
-
-class _Function(msgspec.Struct):
-    name: str | None = None
-    # JSON text by the specification; some compatible servers send the object itself.
-    arguments: str | Json | None = None
-
-
-class _Fragment(msgspec.Struct):
-    index: int | None = None
-    id: str | None = None
-    function: _Function | None = None
-
-
-class _Delta(msgspec.Struct):
-    content: str | None = None
-    refusal: str | None = None
-    tool_calls: list[_Fragment] | None = None
-
-
-class _Choice(msgspec.Struct):
-    delta: _Delta | None = None
-    finish_reason: str | None = None
-
-
-class _Details(msgspec.Struct):
-    cached_tokens: int | None = None
-
-
-class _Usage(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: _Details | None = None
-
-
-class _Chunk(msgspec.Struct):
-    choices: list[_Choice] | None = None
-    usage: _Usage | None = None
-    error: Any = None
-    object: str | None = None
-
-
-class ChatReader:
-    """Reads the chunks of one reply, as lenient as the servers differ.
-
-    Missing roles, indexes, usage and ``[DONE]`` are accepted, and so are arguments sent as an object.
-    """
-
-    def __init__(self, provider: str) -> None:
-        self._provider = provider
-        self._drafts = ToolCallAssembler()
-        self._filter = ThinkTagFilter()
-        self._reason = ""
-        self._refused = False
-        self.over = False
-        self._usage = Usage()
-
-    @property
-    def complete(self) -> bool:
-        """Whether the reply has ended: some servers omit ``[DONE]``, others the finish reason."""
-        return bool(self._reason)
-
-    def feed(self, data: str) -> str:
-        """Process the data of one server-sent event and return the text in it."""
-        if data.strip() == _END:
-            self._reason = self._reason or "stop"
-            self.over = True
-            return self._filter.end()
-        chunk: _Chunk = llm_errors.decode_event(self._provider, data, _Chunk)
-        # An error after the first chunk arrives with HTTP status 200, as an event of its own.
-        if chunk.error or chunk.object == "error":
-            raise llm_errors.error_from_event(self._provider, data)
-        if chunk.usage is not None:
-            # OpenAI sends it in a last chunk without choices, LiteLLM in one with an empty choice, and vLLM
-            # can send running sums in every chunk: the last one counts.
-            self._usage = _usage(chunk.usage)
-        # One answer was requested: ``n`` is 1 by default.
-        return "".join(self._choice(choice) for choice in (chunk.choices or ())[:1])
-
-    def completion(self) -> Completion:
-        """Return the end of the reply. Raises `StreamError` when it was truncated."""
-        if not self._reason:
-            raise llm_errors.truncated_reply(self._provider)
-        reason, calls = finish("refusal" if self._refused else self._reason, self._drafts.calls())
-        return Completion(reason, calls, self._usage)
-
-    def _choice(self, choice: _Choice) -> str:
-        self._reason = choice.finish_reason or self._reason
-        delta = choice.delta or _Delta()
-        for position, fragment in enumerate(delta.tool_calls or ()):
-            function = fragment.function or _Function()
-            # Fragments belong together by index; servers that send a call whole may omit it.
-            place = position if fragment.index is None else fragment.index
-            draft = self._drafts.at(place, id=fragment.id or "", name=function.name or "")
-            draft.add(function.arguments)
-        self._refused = self._refused or bool(delta.refusal)
-        text = self._filter.feed(delta.content or "") + (delta.refusal or "")
-        return text + (self._filter.end() if self._reason else "")
-
-
-def _usage(reported: _Usage) -> Usage:
-    cached = reported.prompt_tokens_details.cached_tokens if reported.prompt_tokens_details else 0
-    return Usage(
-        input_text_tokens=reported.prompt_tokens or 0,
-        cached_text_tokens=cached or 0,
-        output_text_tokens=reported.completion_tokens or 0,
-    )
+    return {"role": "assistant", "content": message.text or None, "tool_calls": calls, **kept.message}

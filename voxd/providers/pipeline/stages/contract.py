@@ -158,7 +158,10 @@ class SpeechToText(PipelineStage):
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A tool call requested by the model; ``arguments`` is the text of a JSON object."""
+    """A tool call requested by the model; ``arguments`` is the text of a JSON object.
+
+    Any other text was cut off or malformed: no tool may run with it.
+    """
 
     id: str
     name: str
@@ -179,19 +182,24 @@ class ChatMessage:
     call_id: str = ""
     tool: str = ""
     ok: bool = True
-    # Data that the vendor ``raw_of`` needs back unchanged, such as signed reasoning: Anthropic refuses a
-    # call whose thinking block is missing or altered. Other vendors never get it.
+    # ``raw_of`` is the name of the provider that wrote the message, "" for none of this session. It gets its
+    # ids of calls and ``raw`` back unchanged: Anthropic refuses a call whose signed reasoning is missing or
+    # altered. No other provider gets them.
     raw: Any = None
     raw_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """The input of a language model for one reply."""
+    """The input of a language model for one reply.
+
+    With ``may_call`` False it must answer without tools; ``tools`` are those that it called before.
+    """
 
     instructions: str
     messages: tuple[ChatMessage, ...]
     tools: tuple[ToolSpec, ...] = ()
+    may_call: bool = True
     max_output_tokens: int | None = None
     temperature: float | None = None
     headers: Mapping[str, str] = field(default_factory=dict)

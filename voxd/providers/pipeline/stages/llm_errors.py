@@ -56,9 +56,18 @@ _STATUSES: Mapping[str, str] = {
     "402": "insufficient_quota",
     "403": "permission_denied",
     "404": "model_not_found",
+    "408": "timeout",
+    "413": "context_length_exceeded",
     "422": "invalid_request",
     "429": "rate_limit_exceeded",
+    **dict.fromkeys(("500", "502", "504"), "server_error"),
+    **dict.fromkeys(("503", "529"), "overloaded"),
 }
+
+# Codes of a body that reports success in the form of an error.
+_SUCCESS = frozenset({"0", "200", "none", "null", "ok", "success", "succeeded"})
+# Where servers put the words about an error that is not in ``error``: FastAPI, Baidu, MiniMax, proxies.
+_MESSAGES = ("message", "detail", "msg", "error_msg", "error_message", "error_description", "status_msg")
 
 # The same request would fail again, whatever the connection.
 _LASTING = frozenset({"invalid_request_error", "invalid_prompt", "invalid_request", "BadRequestError"})
@@ -79,16 +88,24 @@ class ErrorDetail:
 
 
 def find_error(body: Any) -> ErrorDetail | None:
-    """Return the error in ``body``, decoded JSON of any shape; None when it has none."""
-    match body:
-        case {"error": {} as error}:
-            return _named(error)
-        case {"error": str(text)} if text:
-            return ErrorDetail("", text)
-        case {"object": "error"} | {"type": "error"}:
-            return _named(body)
-        case _:
-            return None
+    """Return the error in ``body``, decoded JSON of any shape; None when it reports none."""
+    if isinstance(body, list):
+        return next(filter(None, map(find_error, body)), None)
+    if not isinstance(body, dict):
+        return None
+    # A whole body of its own (vLLM, Anthropic); MiniMax puts one beside the reply.
+    if body.get("object") == "error" or body.get("type") == "error":
+        return _detail(body.get("error")) or _named(body)
+    found = _detail(body.get("error")) or _detail(body.get("errors")) or _detail(body.get("base_resp"))
+    if found is None or found.message:
+        return found
+    # ``{"error": true, "message": …}``, ``{"error": "Unauthorized", …}`` without words of its own.
+    return ErrorDetail(found.name or _named(body).name, _message(body))
+
+
+def complaint(body: Any) -> str:
+    """Return what a body says that is neither a reply nor a known form of error; "" when it says nothing."""
+    return _message(body) if isinstance(body, dict) else ""
 
 
 def error_from_detail(provider: str, detail: ErrorDetail) -> ProviderError:
@@ -102,15 +119,10 @@ def error_from_detail(provider: str, detail: ErrorDetail) -> ProviderError:
 
 def error_from_event(provider: str, data: str) -> ProviderError:
     """Return the exception for ``data``, an event that is known to report an error."""
-    return error_from_detail(provider, _body(data.encode(errors="replace")))
-
-
-def decode_event(provider: str, data: str | bytes, kind: Any) -> Any:
-    """Return the event ``data`` of a reply as ``kind``. Raises `StreamError` when it is another."""
-    try:
-        return msgspec.json.decode(data, type=kind)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        raise malformed_reply(provider) from None
+    found = _body(data.encode(errors="replace"))
+    # Some servers send words alone.
+    plain = "" if data.lstrip().startswith(("{", "[")) else data.strip()
+    return error_from_detail(provider, found if found != ErrorDetail() else ErrorDetail("", plain))
 
 
 def malformed_reply(provider: str) -> StreamError:
@@ -120,9 +132,10 @@ def malformed_reply(provider: str) -> StreamError:
     )
 
 
-def truncated_reply(provider: str) -> StreamError:
-    """Return the exception for a reply without an end."""
-    return StreamError("the reply broke off before its end", provider=provider)
+def truncated_reply(provider: str, said: str = "") -> StreamError:
+    """Return the exception for a reply without an end; ``said`` is what came in its place."""
+    words = f": {said[:300]}" if said else ""
+    return StreamError(f"the reply broke off before its end{words}", provider=provider)
 
 
 def error_from_response(provider: str, status: int, headers: Headers, body: bytes) -> ProviderError:
@@ -139,31 +152,71 @@ def error_from_response(provider: str, status: int, headers: Headers, body: byte
     return error
 
 
+def _detail(error: Any) -> ErrorDetail | None:
+    """Return the error that a field reports, None for a field that reports none, such as an empty object."""
+    match error:
+        case str() if error.strip():
+            # Gateways quote the body of the server behind them.
+            quoted = _decoded(error) if error.lstrip().startswith("{") else None
+            return find_error(quoted) or ErrorDetail("", error.strip())
+        case list():
+            return next(filter(None, map(_detail, error)), None)
+        case dict():
+            says_success = {_code(error).lower(), _message(error).lower()} & _SUCCESS
+            return None if says_success or not any(error.values()) else _named(error)
+        case True:
+            return ErrorDetail()
+        case int() | float() if error:
+            return ErrorDetail(_STATUSES.get(f"{error:.0f}", ""))
+        case _:
+            return None
+
+
 def _named(error: Mapping[str, Any]) -> ErrorDetail:
     details = error.get("details")
     reason = details.get("error_code") if isinstance(details, Mapping) else None
-    code = error.get("code")
+    code = _code(error)
     candidates = [
         reason if reason in _NAMES else None,
         # Some servers repeat the HTTP status here, and have the name in ``type``.
-        None if str(code).isdecimal() else code,
+        None if code.lstrip("-").isdecimal() else code,
         error.get("type") if error.get("type") != "error" else None,
-        _STATUSES.get(str(code)),
+        _STATUSES.get(code),
     ]
     name = next((each for each in candidates if isinstance(each, str) and each), "")
-    message = error.get("message")
-    return ErrorDetail(_NAMES.get(name, name), message if isinstance(message, str) else "")
+    return ErrorDetail(_NAMES.get(name, name), _message(error))
+
+
+def _code(error: Mapping[str, Any]) -> str:
+    """Return the code, which may be text or a number, "" when there is none."""
+    found = next((error[name] for name in ("code", "status_code", "error_code") if error.get(name)), "")
+    if isinstance(found, float) and found.is_integer():
+        return str(int(found))
+    return str(found) if isinstance(found, str | int) and not isinstance(found, bool) else ""
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    for name in _MESSAGES:
+        found = error.get(name)
+        # FastAPI lists what is wrong with a request.
+        if isinstance(found, list) and found:
+            found = found[0].get("msg") if isinstance(found[0], dict) else found[0]
+        if isinstance(found, dict):
+            found = _message(found)
+        if isinstance(found, str) and found.strip():
+            return found.strip()
+    return ""
+
+
+def _decoded(text: str | bytes) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    # A proxy in between answers with a page of its own.
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
 
 
 def _body(body: bytes) -> ErrorDetail:
     """Return the error in the body of a response; an empty one when it cannot be read."""
-    try:
-        content = msgspec.json.decode(body)
-    # A proxy in between answers with a page of its own: the status has to do.
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return ErrorDetail()
-    found = find_error(content)
-    if found is None and isinstance(content, dict):
-        text = content.get("message") or content.get("detail")
-        return ErrorDetail("", text if isinstance(text, str) else "")
-    return found or ErrorDetail()
+    content = _decoded(body)
+    return find_error(content) or ErrorDetail("", complaint(content))

@@ -3,10 +3,10 @@
 import asyncio
 import logging
 from abc import abstractmethod
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing
 from functools import partial
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from voxd.errors import ProviderError
 from voxd.net.transport import Access, Budget, HttpRequest, HttpResponse
@@ -14,6 +14,7 @@ from voxd.providers.pipeline.stages import llm_errors
 from voxd.providers.pipeline.stages.contract import ChatMessage, Completion, LanguageModel, Prompt, TextChunk
 from voxd.providers.pipeline.stages.llm_errors import Headers
 from voxd.providers.pipeline.stages.messages import estimate_tokens
+from voxd.providers.pipeline.stages.reply_reader import ReplyReader
 
 TAIL_S = 1.0
 """How long to wait for the usage after a complete reply."""
@@ -21,30 +22,8 @@ TAIL_S = 1.0
 _log = logging.getLogger(__name__)
 
 
-class ReplyReader(Protocol):
-    """Parses one reply, event by event; pure."""
-
-    @property
-    def complete(self) -> bool:
-        """Whether the vendor has sent the end of the reply, with its reason."""
-        ...
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing follows, not even the usage."""
-        ...
-
-    def feed(self, data: str) -> str:
-        """Process an event; return the text in it, "" when there is none. Raises `ProviderError`."""
-        ...
-
-    def completion(self) -> Completion:
-        """Return the end of the reply. Raises `StreamError` when it was truncated."""
-        ...
-
-
 class StreamingLanguageModel(LanguageModel):
-    """A model that streams server-sent events; for another framing override `_pieces`."""
+    """A model that streams its reply as server-sent events, or as JSON in lines or whole."""
 
     first_byte_s: ClassVar[float | None] = None
     whole_s: ClassVar[float | None] = None
@@ -59,15 +38,11 @@ class StreamingLanguageModel(LanguageModel):
         """Return a request that is free, for `check`."""
 
     @abstractmethod
-    def _reader(self) -> ReplyReader:
-        """Return a reader for one reply."""
+    def _reader(self, known: Collection[str]) -> ReplyReader:
+        """Return a reader for one reply to a prompt with the tools ``known``."""
 
     def _refused(self, provider: str, status: int, headers: Headers, body: bytes) -> ProviderError:
         return llm_errors.error_from_response(provider, status, headers, body)
-
-    async def _pieces(self, answer: HttpResponse) -> AsyncGenerator[str]:
-        async for _, data in answer.events():
-            yield data
 
     def prepare(self) -> None:
         """Open a connection while the user is still speaking."""
@@ -83,7 +58,7 @@ class StreamingLanguageModel(LanguageModel):
 
     async def reply(self, prompt: Prompt) -> AsyncGenerator[TextChunk | Completion]:
         """Yield the reply. Raises `ProviderError`."""
-        reader = self._reader()
+        reader = self._reader([tool.name for tool in prompt.tools])
         request = self.transport.request(
             partial(self._call, prompt),
             prompt.budget,
@@ -93,29 +68,31 @@ class StreamingLanguageModel(LanguageModel):
             first_byte_s=self.first_byte_s,
             whole_s=self.whole_s,
         )
-        async with request as answer, aclosing(self._pieces(answer)) as pieces:
-            async for data in pieces:
-                if text := reader.feed(data):
-                    yield TextChunk(text)
-                if reader.complete:
-                    break
-            if text := await self._rest(pieces, reader):
+        async with request as answer, aclosing(self._texts(answer, reader)) as texts:
+            async for text in texts:
                 yield TextChunk(text)
         yield reader.completion()
 
-    async def _rest(self, pieces: AsyncGenerator[str], reader: ReplyReader) -> str:
-        """Read what follows a complete reply: the usage, and text of servers that send the end too early."""
-        late = ""
-        try:
-            async with asyncio.timeout(TAIL_S):
-                while not reader.over:
-                    late += reader.feed(await anext(pieces))
-        except StopAsyncIteration:
-            pass
-        # The reply is complete, and may have been spoken already: an error from here on changes nothing.
-        except (ProviderError, TimeoutError) as error:
-            _log.debug("%s: the usage of a complete reply was lost: %s", self.name, error)
-        return late
+    async def _texts(self, answer: HttpResponse, reader: ReplyReader) -> AsyncGenerator[str]:
+        """Yield the text as it comes, until the reply is over."""
+        events = aiter(answer.events())
+        while not reader.over:
+            try:
+                # After the reason of the end only the usage is missing, which is not worth a long wait. Some
+                # servers tell the reason with every piece of text: then each of them has this time.
+                async with asyncio.timeout(TAIL_S if reader.complete else None):
+                    type, data = await anext(events)
+                text = reader.feed(data, type)
+            except StopAsyncIteration:
+                return
+            except (ProviderError, TimeoutError) as error:
+                if not reader.complete:
+                    raise
+                # The reply is complete, and may have been spoken already: an error changes nothing.
+                _log.debug("%s: the usage of a complete reply was lost: %s", self.name, error)
+                return
+            if text:
+                yield text
 
 
 _OPEN = "<think>"

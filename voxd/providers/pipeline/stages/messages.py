@@ -1,4 +1,4 @@
-"""Makes a conversation valid for every vendor: every call has its result, and no message is empty.
+"""Makes a conversation valid for every vendor: calls with their results and ids, and no empty message.
 
 An interrupted turn leaves calls without results, a trimmed history results without calls. Vendors reject
 either with status 400, in this turn and in every later one.
@@ -7,11 +7,11 @@ either with status 400, in this turn and in every later one.
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
-from typing import Any
 
 import msgspec
 
-from voxd.providers.pipeline.stages.contract import ChatMessage, Prompt
+from voxd.providers.pipeline.stages.contract import ChatMessage, Prompt, ToolCall
+from voxd.providers.pipeline.stages.tool_calls import normalize_arguments, portable_id
 
 # About four bytes a token in English; other scripts have more bytes in UTF-8, but seldom more
 # tokens a byte.
@@ -53,9 +53,26 @@ def _with_results(caller: ChatMessage | None, results: Sequence[ChatMessage]) ->
     return kept + [by_call[call.id] for call in calls]
 
 
-def vendor_data(message: ChatMessage, vendor: str) -> Any:
-    """Return the data that ``vendor`` needs back unchanged with a message of the assistant, or None."""
-    return message.raw if message.raw_of == vendor else None
+def sendable(messages: Iterable[ChatMessage], provider: str) -> tuple[ChatMessage, ...]:
+    """Return ``messages`` as every server accepts them; ``provider`` is the name of the one that gets them.
+
+    Calls and results are paired (`pair_tool_results`), and arguments are JSON. Raw data and ids go back
+    unchanged to the provider that made them, and to no other: it would refuse the fields of another vendor,
+    and each has its own rule for ids.
+    """
+    found: list[ChatMessage] = []
+    ids: dict[str, str] = {}
+    for message in pair_tool_results(messages):
+        if message.role == "tool":
+            found.append(replace(message, call_id=ids.get(message.call_id, message.call_id)))
+            continue
+        is_own = message.raw_of == provider
+        ids = {call.id: call.id if is_own else portable_id(call.id) for call in message.calls}
+        calls = tuple(
+            ToolCall(ids[call.id], call.name, normalize_arguments(call.arguments)) for call in message.calls
+        )
+        found.append(replace(message, calls=calls, raw=message.raw if is_own else None))
+    return tuple(found)
 
 
 def estimate_tokens(prompt: Prompt) -> int:

@@ -1,5 +1,7 @@
 """Language model stage with Anthropic's Messages API. Protocol facts: `README.md` beside this file."""
 
+from collections.abc import Collection
+
 from voxd.net.endpoint import require_key, resource_url
 from voxd.net.transport import Access, HttpRequest
 from voxd.providers.pipeline.stages.contract import ConfiguredStage, Prompt
@@ -20,15 +22,15 @@ class AnthropicLlm(ConfiguredStage[AnthropicOptions], StreamingLanguageModel):
     options_type = AnthropicOptions
 
     def _call(self, prompt: Prompt, access: Access) -> HttpRequest:
-        body = messages_body(prompt, self.model, self.config.kind, self._options)
+        body = messages_body(prompt, self.model, self.name, self._options)
         headers = self._headers(access) | dict(prompt.headers)
         return HttpRequest("POST", self._url(access, _MESSAGES), headers, json=body)
 
     def _probe(self, access: Access) -> HttpRequest:
         return HttpRequest("GET", self._url(access, "/models"), self._headers(access))
 
-    def _reader(self) -> MessagesReader:
-        return MessagesReader(self.name)
+    def _reader(self, known: Collection[str]) -> MessagesReader:
+        return MessagesReader(self.name, known)
 
     def _url(self, access: Access, path: str) -> str:
         endpoint = access.endpoint or self.default_endpoint

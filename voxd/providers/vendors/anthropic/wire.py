@@ -1,20 +1,17 @@
 """The Messages API of Anthropic: the request body, in both API versions, and the streamed reply."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import dropwhile
 from typing import Any
 
-import msgspec
-
-from voxd.providers.pipeline.stages import llm_errors
-from voxd.providers.pipeline.stages.contract import ChatMessage, Completion, Prompt
-from voxd.providers.pipeline.stages.messages import pair_tool_results, vendor_data
-from voxd.providers.pipeline.stages.tool_calls import ToolCallAssembler, finish, parse_arguments, portable_id
+from voxd.providers.pipeline.stages.contract import ChatMessage, Prompt, ToolCall
+from voxd.providers.pipeline.stages.lenient import Json, count, label, mapping, number, rows, words
+from voxd.providers.pipeline.stages.messages import sendable
+from voxd.providers.pipeline.stages.reply_reader import ReplyReader
+from voxd.providers.pipeline.stages.tool_calls import new_id, parse_arguments
 from voxd.providers.usage import Usage
 from voxd.providers.vendors.anthropic.options import OLD, AnthropicOptions
-
-Json = dict[str, Any]
 
 MAX_OUTPUT_TOKENS = 4096
 """The field is required. A spoken reply is never this long, but reasoning counts too."""
@@ -23,12 +20,12 @@ MAX_OUTPUT_TOKENS = 4096
 _VERSION = re.compile(r"claude-(?:(?P<family>[a-z]+)-)?(?P<major>\d)(?:-(?P<minor>\d{1,2}))?(?!\d)")
 
 
-def messages_body(prompt: Prompt, model: str, vendor: str, options: AnthropicOptions) -> Json:
-    """Return the body of a streaming request."""
+def messages_body(prompt: Prompt, model: str, provider: str, options: AnthropicOptions) -> Json:
+    """Return the body of a streaming request to the provider ``provider``."""
     body: Json = {
         "model": model,
         "max_tokens": prompt.max_output_tokens or MAX_OUTPUT_TOKENS,
-        "messages": messages_of(prompt.messages, vendor),
+        "messages": messages_of(prompt.messages, provider),
         "stream": True,
     }
     if prompt.instructions:
@@ -38,6 +35,8 @@ def messages_body(prompt: Prompt, model: str, vendor: str, options: AnthropicOpt
             {"name": tool.name, "description": tool.description, "input_schema": tool.parameters}
             for tool in prompt.tools
         ]
+        # Calls in the conversation need the tools, also where no further call is allowed.
+        body |= {} if prompt.may_call else {"tool_choice": {"type": "none"}}
     if prompt.temperature is not None and takes_temperature(model, options.api_version):
         # Anthropic's range ends at 1.0, OpenAI's at 2.0.
         body["temperature"] = min(prompt.temperature, 1.0)
@@ -58,29 +57,36 @@ def takes_temperature(model: str, api_version: str) -> bool:
     return version < ((4, 7) if found["family"] == "opus" else (5, 0))
 
 
-def messages_of(messages: Sequence[ChatMessage], vendor: str) -> list[Json]:
+def messages_of(messages: Sequence[ChatMessage], provider: str) -> list[Json]:
     """Return the conversation in the required form: it starts with the user, and the roles alternate."""
     # The results of all calls of one reply must be in one message, before any text of the user.
     found: list[Json] = []
     # A trimmed history may begin with an answer; the API wants a question first.
-    for message in dropwhile(lambda message: message.role != "user", pair_tool_results(messages)):
+    for message in dropwhile(lambda message: message.role != "user", sendable(messages, provider)):
         role = "assistant" if message.role == "assistant" else "user"
         if found and found[-1]["role"] == role:
-            found[-1]["content"] += _blocks(message, vendor)
+            found[-1]["content"] += _blocks(message)
         else:
-            found.append({"role": role, "content": list(_blocks(message, vendor))})
+            found.append({"role": role, "content": _blocks(message)})
     return found
 
 
-def _blocks(message: ChatMessage, vendor: str) -> list[Json]:
+def _blocks(message: ChatMessage) -> list[Json]:
     if message.role == "tool":
         failed = {} if message.ok else {"is_error": True}
-        result = {"type": "tool_result", "tool_use_id": portable_id(message.call_id), "content": message.text}
-        return [result | failed]
+        return [
+            {"type": "tool_result", "tool_use_id": message.call_id, "content": message.text, **failed},
+        ]
     written = list(_written(message))
-    raw = vendor_data(message, vendor)
-    # Reasoning goes back with its signature, unchanged, or the API refuses the calls after it.
-    return list(raw) if isinstance(raw, list) and _calls(raw) == _calls(written) else written
+    raw = message.raw
+    if not isinstance(raw, list) or _calls(raw) != _calls(written):
+        return written
+    # Reasoning goes back with its signature, unchanged, or the API refuses the calls after it. The text is
+    # what the user has heard of it.
+    at = next((at for at, block in enumerate(raw) if block["type"] == "text"), 0)
+    texts = [block for block in written if block["type"] == "text"]
+    kept = [[block for block in part if block["type"] != "text"] for part in (raw[:at], raw[at:])]
+    return kept[0] + texts + kept[1]
 
 
 def _written(message: ChatMessage) -> Iterator[Json]:
@@ -89,7 +95,7 @@ def _written(message: ChatMessage) -> Iterator[Json]:
     for call in message.calls:
         yield {
             "type": "tool_use",
-            "id": portable_id(call.id),
+            "id": call.id,
             "name": call.name,
             "input": parse_arguments(call.arguments),
         }
@@ -111,105 +117,81 @@ _PARTS = {
 }
 
 
-class _Numbers(msgspec.Struct):
-    input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    output_tokens: int | None = None
+_COUNTED = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens")
 
 
-class _Message(msgspec.Struct):
-    usage: _Numbers | None = None
+class MessagesReader(ReplyReader):
+    """Reads the events of one reply, or the whole of it."""
 
-
-class _Event(msgspec.Struct):
-    type: str | None = None
-    index: int = 0
-    message: _Message | None = None
-    content_block: Json | None = None
-    delta: Json | None = None
-    usage: _Numbers | None = None
-    error: Any = None
-
-
-class MessagesReader:
-    """Parses the events of one reply."""
-
-    def __init__(self, provider: str) -> None:
-        self.over = False
-        self._provider = provider
-        self._blocks: dict[int, Json] = {}
-        self._drafts = ToolCallAssembler()
-        self._reason = ""
+    def __init__(self, provider: str, known: Collection[str] = ()) -> None:
+        super().__init__(provider, known)
+        self._blocks: list[Json] = []
+        # By index: the newest block, for some servers number every one 0.
+        self._open: dict[int | None, Json] = {}
         self._numbers: dict[str, int] = {}
 
-    @property
-    def complete(self) -> bool:
-        """Whether the stop reason has arrived."""
-        return bool(self._reason)
-
-    def feed(self, data: str) -> str:
-        """Process the data of one server-sent event and return the text in it."""
-        event: _Event = llm_errors.decode_event(self._provider, data, _Event)
-        # An error after the first event arrives under HTTP status 200.
-        if event.type == "error" or event.error:
-            raise llm_errors.error_from_event(self._provider, data)
-        match event.type:
-            case None:
-                raise llm_errors.malformed_reply(self._provider)
+    def _take(self, event: Json, type: str) -> str:
+        kind, index = label(event.get("type")) or type, number(event.get("index"))
+        match kind:
             case "message_start":
-                self._count(event.message.usage if event.message else None)
+                self._count(mapping(event.get("message")).get("usage"))
             case "content_block_start":
-                return self._start(event.index, event.content_block or {})
+                return self._start(index, mapping(event.get("content_block")))
             case "content_block_delta":
-                return self._add(event.index, event.delta or {})
+                return self._add(index, mapping(event.get("delta")))
             case "message_delta":
-                self._count(event.usage)
+                self._count(event.get("usage"))
                 # The stop reason comes here, before `message_stop`.
-                self._reason = _text(event.delta or {}, "stop_reason") or self._reason
+                self._end(mapping(event.get("delta")).get("stop_reason"))
             case "message_stop":
                 self.over = True
-                self._reason = self._reason or "end_turn"
+                self._end("", "stop")
+            case "message":
+                return self._whole(event)
         return ""
 
-    def completion(self) -> Completion:
-        """Return the end of the reply; ``raw`` holds all blocks when there is reasoning to send back."""
-        if not self.complete:
-            raise llm_errors.truncated_reply(self._provider)
-        reason, calls = finish(self._reason, self._drafts.calls())
-        return Completion(reason, calls, self._used(), self._raw())
+    def _whole(self, message: Json) -> str:
+        self._count(message.get("usage"))
+        content = message.get("content")
+        blocks = [{"type": "text", "text": content}] if isinstance(content, str) else rows(content)
+        text = "".join(self._start(index, block) for index, block in enumerate(blocks))
+        self.over = True
+        self._end(message.get("stop_reason"), "stop")
+        return text
 
-    def _start(self, index: int, block: Json) -> str:
+    def _start(self, index: int | None, block: Json) -> str:
+        self._open[index] = block = dict(block)
         if block.get("type") not in _KINDS:
             return ""
-        self._blocks[index] = dict(block)
+        self._blocks.append(block)
         if block["type"] == "tool_use":
-            draft = self._drafts.at(index, id=_text(block, "id"), name=_text(block, "name"))
-            # An empty object here: the arguments follow as deltas.
-            draft.add(block.get("input") or None)
-        return _text(block, "text")
+            # The place is the block itself. An empty object here: the arguments follow as deltas.
+            block["id"] = label(block.get("id")) or new_id()
+            self._drafts.take(
+                id(block), id=block["id"], name=label(block.get("name")), arguments=block.get("input") or None
+            )
+        return words(block.get("text"))
 
-    def _add(self, index: int, delta: Json) -> str:
-        block = self._blocks.get(index)
-        kind = delta.get("type")
-        if block is None or not isinstance(kind, str):
-            return ""
-        if kind == "input_json_delta" and block["type"] == "tool_use":
-            self._drafts.at(index).add(_text(delta, "partial_json"))
-        if kind not in _PARTS:
+    def _add(self, index: int | None, delta: Json) -> str:
+        kind = label(delta.get("type"))
+        block = self._open.get(index)
+        if block is None:
+            # Some servers leave out the start of a block of text.
+            block = self._open[index] = {"type": "text", "text": ""}
+            self._blocks.append(block)
+        if kind == "input_json_delta" and block.get("type") == "tool_use":
+            self._drafts.take(id(block), arguments=delta.get("partial_json"))
+        if kind not in _PARTS or block.get("type") not in _KINDS:
             return ""
         source, target = _PARTS[kind]
-        piece = _text(delta, source)
-        block[target] = _text(block, target) + piece
+        piece = words(delta.get(source))
+        block[target] = words(block.get(target)) + piece
         return piece if kind == "text_delta" else ""
 
-    def _count(self, numbers: _Numbers | None) -> None:
-        """Store usage numbers."""
+    def _count(self, usage: Any) -> None:
         # They are running sums: a later one replaces an earlier one.
-        for name in _Numbers.__struct_fields__:
-            number = getattr(numbers, name, None)
-            if number is not None:
-                self._numbers[name] = number
+        reported = mapping(usage)
+        self._numbers |= {name: count(reported[name]) for name in _COUNTED if reported.get(name) is not None}
 
     def _used(self) -> Usage:
         cached = self._numbers.get("cache_read_input_tokens", 0)
@@ -221,23 +203,19 @@ class MessagesReader:
             output_text_tokens=self._numbers.get("output_tokens", 0),
         )
 
-    def _raw(self) -> list[Json] | None:
+    def _raw(self, extras: list[Json], calls: Collection[ToolCall]) -> list[Json] | None:
         """Return the blocks to send back, None when none of them is reasoning."""
-        if not any(block["type"].endswith("thinking") for block in self._blocks.values()):
+        if not any(block["type"].endswith("thinking") for block in self._blocks):
             return None
-        calls = {call.id: call for call in self._drafts.calls()}
+        by_id = {call.id: call for call in calls}
         found = []
-        for block in self._blocks.values():
+        for block in self._blocks:
             if block["type"] == "tool_use":
-                if block.get("id") not in calls:
+                if block["id"] not in by_id:
                     # A call without a name was dropped: the block must go with it.
                     continue
-                block = block | {"input": parse_arguments(calls[block["id"]].arguments)}
+                call = by_id[block["id"]]
+                block = block | {"name": call.name, "input": parse_arguments(call.arguments)}
             if block["type"] != "text" or block.get("text"):
                 found.append(block)
         return found
-
-
-def _text(fields: Json, name: str) -> str:
-    found = fields.get(name)
-    return found if isinstance(found, str) else ""

@@ -1,16 +1,15 @@
 """Ollama's native API, which can keep a model loaded and set its context size. Facts: `README.md`."""
 
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import Collection
 from typing import ClassVar
-
-import msgspec
 
 from voxd.errors import ProviderError
 from voxd.net.endpoint import require_key, resource_url
-from voxd.net.transport import Access, Budget, HttpRequest, HttpResponse, Transport
+from voxd.net.transport import Access, Budget, HttpRequest, Transport
 from voxd.providers.pipeline.stages import llm_errors
 from voxd.providers.pipeline.stages.contract import ConfiguredStage, Prompt, StageConfig
+from voxd.providers.pipeline.stages.lenient import label, mapping, rows
 from voxd.providers.pipeline.stages.llm_errors import Headers
 from voxd.providers.pipeline.stages.llm_stream import StreamingLanguageModel
 from voxd.providers.vendors.ollama.options import OllamaOptions
@@ -25,14 +24,6 @@ WRITING_S = 60.0
 
 _CHAT = "/api/chat"
 _log = logging.getLogger(__name__)
-
-
-class _Model(msgspec.Struct):
-    name: str
-
-
-class _Tags(msgspec.Struct):
-    models: list[_Model]
 
 
 class OllamaLlm(ConfiguredStage[OllamaOptions], StreamingLanguageModel):
@@ -62,10 +53,10 @@ class OllamaLlm(ConfiguredStage[OllamaOptions], StreamingLanguageModel):
             self._probe, budget, kind="check", read_refusal=self._refused
         ) as answer:
             listed = await answer.json()
-        try:
-            names = {row.name for row in msgspec.convert(listed, _Tags).models}
-        except msgspec.ValidationError:
-            raise llm_errors.malformed_reply(self.name) from None
+        models = mapping(listed).get("models")
+        if not isinstance(models, list):
+            raise llm_errors.malformed_reply(self.name)
+        names = {label(row.get("name")) for row in rows(models)}
         # A name without a tag means ":latest".
         if not names & {self.model, f"{self.model}:latest"}:
             raise self._missing(f"the server does not have the model {self.model}")
@@ -94,20 +85,15 @@ class OllamaLlm(ConfiguredStage[OllamaOptions], StreamingLanguageModel):
             _log.debug("%s: the model was not loaded: %s", self.name, error)
 
     def _call(self, prompt: Prompt, access: Access) -> HttpRequest:
-        body = chat_body(prompt, self.model, self.config.kind, self._options)
+        body = chat_body(prompt, self.model, self.name, self._options)
         headers = self._headers(access) | dict(prompt.headers)
         return HttpRequest("POST", self._url(access, _CHAT), headers, json=body)
 
     def _probe(self, access: Access) -> HttpRequest:
         return HttpRequest("GET", self._url(access, "/api/tags"), self._headers(access))
 
-    def _reader(self) -> OllamaReader:
-        return OllamaReader(self.name)
-
-    async def _pieces(self, answer: HttpResponse) -> AsyncGenerator[str]:
-        # One JSON object a line, not server-sent events.
-        async for line in answer.lines():
-            yield line
+    def _reader(self, known: Collection[str]) -> OllamaReader:
+        return OllamaReader(self.name, known)
 
     def _refused(self, provider: str, status: int, headers: Headers, body: bytes) -> ProviderError:
         error = llm_errors.error_from_response(provider, status, headers, body)

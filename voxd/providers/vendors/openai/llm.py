@@ -1,5 +1,7 @@
 """OpenAI's two chat APIs, which Azure OpenAI and compatible servers (llama.cpp, vLLM, LiteLLM) offer too."""
 
+from collections.abc import Collection
+
 from voxd.net.transport import Access, HttpRequest
 from voxd.providers.pipeline.stages.chat_completions import ChatCompletionsLlm, OpenAICompatibleLlm, host_at
 from voxd.providers.pipeline.stages.contract import Prompt
@@ -19,8 +21,8 @@ class OpenAIResponsesLlm(OpenAICompatibleLlm[OpenAIResponsesOptions]):
 
     def _call(self, prompt: Prompt, access: Access) -> HttpRequest:
         host = host_at(self.endpoint(access))
-        body = responses_body(prompt, self.model, self.config.kind, self._options, host)
+        body = responses_body(prompt, self.model, self.name, self._options, host)
         return self.post(body, prompt, access)
 
-    def _reader(self) -> ResponsesReader:
-        return ResponsesReader(self.name)
+    def _reader(self, known: Collection[str]) -> ResponsesReader:
+        return ResponsesReader(self.name, known)

@@ -1,33 +1,32 @@
 """OpenAI's Responses API: the request, and the streamed reply. Protocol facts: `README.md`."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import msgspec
 
 from voxd.providers.pipeline.stages import llm_errors
 from voxd.providers.pipeline.stages.chat_completions import ChatHost
-from voxd.providers.pipeline.stages.contract import ChatMessage, Completion, Prompt
-from voxd.providers.pipeline.stages.messages import pair_tool_results, vendor_data
-from voxd.providers.pipeline.stages.tool_calls import ToolCallAssembler, ToolCallDraft, finish, portable_id
+from voxd.providers.pipeline.stages.contract import ChatMessage, Prompt, ToolCall
+from voxd.providers.pipeline.stages.lenient import Json, count, label, mapping, number, rows, words
+from voxd.providers.pipeline.stages.messages import sendable
+from voxd.providers.pipeline.stages.reply_reader import ReplyReader
 from voxd.providers.usage import Usage
 from voxd.providers.vendors.openai.options import OpenAIResponsesOptions
 
-Json = dict[str, Any]
-
 
 def responses_body(
-    prompt: Prompt, model: str, vendor: str, options: OpenAIResponsesOptions, host: ChatHost
+    prompt: Prompt, model: str, provider: str, options: OpenAIResponsesOptions, host: ChatHost
 ) -> Json:
-    """Return the body of a streaming request to ``host``, which must not store it."""
-    items = [item for message in pair_tool_results(prompt.messages) for item in _items(message, vendor)]
+    """Return the body of a streaming request to ``host``, named ``provider``, which must not store it."""
+    items = [item for message in sendable(prompt.messages, provider) for item in _items(message)]
     # ``store`` is true by default: the vendor would keep the conversation for 30 days.
     body: Json = {"model": model, "input": items, "stream": True, "store": False}
     if prompt.instructions:
         body["instructions"] = prompt.instructions
     if host is ChatHost.OPENAI:
         body["stream_options"] = {"include_obfuscation": False}
-    if prompt.tools:
+    if prompt.tools and prompt.may_call:
         # ``strict`` is true by default, and rejects a schema with optional properties.
         form = {"type": "function", "strict": False}
         body["tools"] = [form | msgspec.structs.asdict(tool) for tool in prompt.tools]
@@ -38,148 +37,117 @@ def responses_body(
     return body | options.fields()
 
 
-def _items(message: ChatMessage, vendor: str) -> Iterable[Json]:
+def _items(message: ChatMessage) -> Iterable[Json]:
     if message.role == "tool":
-        yield {
-            "type": "function_call_output",
-            "call_id": portable_id(message.call_id),
-            "output": message.text,
-        }
+        yield {"type": "function_call_output", "call_id": message.call_id, "output": message.text}
         return
     # The encrypted reasoning before the calls: without it the model has to repeat it.
-    reasoning = vendor_data(message, vendor)
-    if message.calls and isinstance(reasoning, list):
-        yield from reasoning
+    if message.calls and isinstance(message.raw, list):
+        yield from message.raw
     if message.text:
         yield {"type": "message", "role": message.role, "content": message.text}
     for call in message.calls:
         yield {
             "type": "function_call",
-            "call_id": portable_id(call.id),
+            "call_id": call.id,
             "name": call.name,
             "arguments": call.arguments,
         }
 
 
-class _Item(msgspec.Struct):
-    type: str | None = None
-    call_id: str | None = None
-    name: str | None = None
-    arguments: str | Json | None = None
-    encrypted_content: str | None = None
+class ResponsesReader(ReplyReader):
+    """Reads the events of one reply, or the whole of it."""
 
-
-class _Details(msgspec.Struct):
-    cached_tokens: int | None = None
-
-
-class _Usage(msgspec.Struct):
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    input_tokens_details: _Details | None = None
-
-
-class _Why(msgspec.Struct):
-    reason: str | None = None
-
-
-class _Response(msgspec.Struct):
-    error: Any = None
-    incomplete_details: _Why | None = None
-    usage: _Usage | None = None
-
-
-class _Event(msgspec.Struct):
-    type: str | None = None
-    output_index: int | None = None
-    delta: Any = None
-    arguments: str | Json | None = None
-    # Kept as it came: encrypted reasoning goes back byte for byte.
-    item: msgspec.Raw = msgspec.Raw()
-    response: _Response | None = None
-
-
-class ResponsesReader:
-    """Parses the events of one reply."""
-
-    def __init__(self, provider: str) -> None:
-        self.over = False
-        self._provider = provider
-        self._drafts = ToolCallAssembler()
+    def __init__(self, provider: str, known: Collection[str] = ()) -> None:
+        super().__init__(provider, known)
         self._reasoning: list[Json] = []
-        self._reason = "stop"
-        self._usage = Usage()
+        self._usage: Json = {}
+        # The items, and the parts of items, whose text or refusal has come.
+        self._written: set[Any] = set()
+        self._is_refused = False
 
-    @property
-    def complete(self) -> bool:
-        """Whether the last event has arrived."""
-        return self.over
-
-    def feed(self, data: str) -> str:
-        """Process the data of one server-sent event and return the text in it."""
-        # Not part of this API, but some compatible servers send it.
-        if data.strip() == "[DONE]":
-            return ""
-        event = llm_errors.decode_event(self._provider, data, _Event)
-        match event.type:
-            case "response.output_text.delta" if isinstance(event.delta, str):
-                return event.delta
-            case "response.refusal.delta" if isinstance(event.delta, str):
-                self._reason = "refusal"
-                return event.delta
-            case "response.function_call_arguments.delta" if isinstance(event.delta, str):
-                self._draft(event).add(event.delta)
+    def _take(self, event: Json, type: str) -> str:
+        kind = label(event.get("type")) or type
+        response = mapping(event.get("response"))
+        match kind:
+            case "response.output_text.delta" | "response.refusal.delta":
+                return self._text(event, words(event.get("delta")))
+            # A server that sends no pieces sends the whole.
+            case "response.output_text.done" | "response.refusal.done" if not self._is_written(event):
+                return self._text(event, words(event.get("text")) or words(event.get("refusal")))
+            case "response.function_call_arguments.delta":
+                self._drafts.take(_place(event), arguments=event.get("delta"))
             case "response.function_call_arguments.done":
-                self._whole(self._draft(event), event.arguments)
-            case "response.output_item.added" | "response.output_item.done":
-                self._item(event)
-            case "response.completed" | "response.incomplete":
-                self._end(event.response or _Response())
-            case "response.failed" | "error" | None:
-                raise self._failure(event, data)
+                self._drafts.take(_place(event), arguments=event.get("arguments"), whole=True)
+            case "response.output_item.done":
+                return self._item(mapping(event.get("item")), _place(event), is_done=True)
+            case "response.output_item.added":
+                return self._item(mapping(event.get("item")), _place(event), is_done=False)
+            case "response.completed" | "response.incomplete" | "response.done":
+                return self._whole(response)
+            case "response.failed" | "response.cancelled" | "response.error":
+                found = llm_errors.find_error(response) or llm_errors.ErrorDetail("", self._complaint)
+                raise llm_errors.error_from_detail(self._provider, found)
+            case "" if event.get("object") == "response":
+                return self._whole(event)
         return ""
 
-    def completion(self) -> Completion:
-        """Return the end of the reply. Raises `StreamError` when it was truncated."""
-        if not self.over:
-            raise llm_errors.truncated_reply(self._provider)
-        reason, calls = finish(self._reason, self._drafts.calls())
-        return Completion(reason, calls, self._usage, self._reasoning or None)
+    def _done(self) -> str:
+        # Not part of this API, but some compatible servers send it.
+        return ""
 
-    def _draft(self, event: _Event, item: _Item | None = None) -> ToolCallDraft:
-        known = item or _Item()
-        return self._drafts.at(event.output_index or 0, id=known.call_id or "", name=known.name or "")
+    def _text(self, event: Json, text: str) -> str:
+        self._is_refused = self._is_refused or "refusal" in label(event.get("type"))
+        if text:
+            self._written |= {_place(event), label(event.get("item_id")) or None}
+        return text
 
-    def _whole(self, draft: ToolCallDraft, arguments: str | Json | None) -> None:
-        if arguments:
-            # The whole text repeats the pieces, and counts.
-            draft.arguments.clear()
-            draft.add(arguments)
+    def _is_written(self, event: Json) -> bool:
+        return _place(event) in self._written
 
-    def _item(self, event: _Event) -> None:
-        raw = bytes(event.item) or b"{}"
-        item = llm_errors.decode_event(self._provider, raw, _Item | None) or _Item()
-        if item.type == "function_call":
-            self._whole(self._draft(event, item), item.arguments)
-        elif item.encrypted_content and event.type == "response.output_item.done":
-            self._reasoning.append(llm_errors.decode_event(self._provider, raw, Json))
+    def _item(self, item: Json, place: Any, *, is_done: bool) -> str:
+        kind = label(item.get("type"))
+        if kind == "function_call":
+            arguments = item.get("arguments") or None
+            call_id = label(item.get("call_id")) or label(item.get("id"))
+            name = label(item.get("name"))
+            self._drafts.take(place, id=call_id, name=name, arguments=arguments, whole=True)
+        elif is_done and kind == "reasoning" and item.get("encrypted_content"):
+            # Kept as it came: encrypted reasoning goes back unchanged.
+            self._reasoning.append(item)
+        elif is_done and kind == "message" and not {place, label(item.get("id"))} & self._written:
+            self._written.add(place)
+            self._is_refused = self._is_refused or "refusal" in str(item.get("content"))
+            return words(item.get("content"))
+        return ""
 
-    def _end(self, response: _Response) -> None:
+    def _whole(self, response: Json) -> str:
+        if found := llm_errors.find_error(response):
+            raise llm_errors.error_from_detail(self._provider, found)
         self.over = True
-        if response.incomplete_details and response.incomplete_details.reason:
-            self._reason = response.incomplete_details.reason
-        if response.usage:
-            details = response.usage.input_tokens_details
-            self._usage = Usage(
-                input_text_tokens=response.usage.input_tokens or 0,
-                cached_text_tokens=(details.cached_tokens if details else 0) or 0,
-                output_text_tokens=response.usage.output_tokens or 0,
-            )
+        self._usage = mapping(response.get("usage"))
+        # All items again, or for the first time.
+        text = "".join(
+            self._item(item, place, is_done=not self._reasoning or label(item.get("type")) != "reasoning")
+            for place, item in enumerate(rows(response.get("output")))
+        )
+        reason = mapping(response.get("incomplete_details")).get("reason")
+        self._end(reason or ("refusal" if self._is_refused else ""), "stop")
+        return text
 
-    def _failure(self, event: _Event, data: str) -> Exception:
-        if event.response is not None and isinstance(event.response.error, dict):
-            found = llm_errors.find_error({"error": event.response.error})
-            return llm_errors.error_from_detail(self._provider, found or llm_errors.ErrorDetail())
-        if event.type is None and llm_errors.find_error(msgspec.json.decode(data)) is None:
-            return llm_errors.malformed_reply(self._provider)
-        return llm_errors.error_from_event(self._provider, data)
+    def _used(self) -> Usage:
+        details = mapping(self._usage.get("input_tokens_details"))
+        return Usage(
+            input_text_tokens=count(self._usage.get("input_tokens"), self._usage.get("prompt_tokens")),
+            cached_text_tokens=count(details.get("cached_tokens")),
+            output_text_tokens=count(self._usage.get("output_tokens"), self._usage.get("completion_tokens")),
+        )
+
+    def _raw(self, extras: list[Json], calls: Collection[ToolCall]) -> list[Json] | None:
+        return self._reasoning or None
+
+
+def _place(event: Json) -> Any:
+    """Return what the events of one item have in common."""
+    index = number(event.get("output_index"))
+    return index if index is not None else label(event.get("item_id")) or None
