@@ -150,8 +150,8 @@ async def test_thoughts_that_go_back_are_what_the_types_allow(judge: Judge, encr
     ):
         model = AnthropicLlm(StageConfig("p", "anthropic"), transport)
         _, end = await answer(model, asked(tools=(TIMER,)))
-        said = ChatMessage("assistant", "Right.", end.calls, raw=end.raw, raw_of="anthropic")
-        first, _, *results = after_tools(end, kind="anthropic").messages
+        said = ChatMessage("assistant", "Right.", end.calls, raw=end.raw, raw_of="p")
+        first, _, *results = after_tools(end, provider="p").messages
         await answer(model, Prompt("", (first, said, *results), (TIMER,)))
         assert "thinking" in json.dumps(server.bodies[-1])
         assert [judge.complaint(body) for body in server.bodies] == ["", ""]

@@ -167,6 +167,6 @@ async def test_it_translates_between_voxd_and_our_fakes(proxy: str, vendor: str,
                 ("stop", {}),
             ]
             assert (end.usage.input_text_tokens, end.usage.output_text_tokens) == (120, 17)
-            pieces, _ = await answer(model, after_tools(end, kind="openai"))
+            pieces, _ = await answer(model, after_tools(end, provider="p"))
             assert "".join(pieces) == "Grüße two timers."
         assert "done call_1" in json.dumps(server.bodies[-1])

@@ -65,7 +65,7 @@ async def test_the_official_client_sends_the_same_request_as_voxd() -> None:
     async with client_of(WHOLE, Reply()) as (client, server), open_transport(server.url, "") as transport:
         model = OllamaLlm(StageConfig("p", "ollama", options=options), transport)
         _, end = await answer(model, asked(tools=(TIMER,), max_output_tokens=200))
-        await answer(model, after_tools(end, kind="ollama", max_output_tokens=200))
+        await answer(model, after_tools(end, provider="p", max_output_tokens=200))
         parts = await client.chat(
             model=MODEL,
             messages=json.loads(json.dumps(server.bodies[-1]["messages"])),
