@@ -22,7 +22,8 @@ from voxd.config.paths import default_config_file
 from voxd.config.problems import InvalidConfig, Problem, Severity, did_you_mean, dotted
 from voxd.config.schema_types import toml_value
 from voxd.config.secrets import to_builtins
-from voxd.errors import ConfigError, DaemonUnreachable, NotFound, NotPermitted, VoxdError
+from voxd.config.toml_lines import KeyPath
+from voxd.errors import ConfigError, DaemonUnreachable, InvalidRequest, NotFound, NotPermitted, VoxdError
 from voxd.providers.facts import config_facts
 
 EDITORS = ("sensible-editor", "nano", "vi")
@@ -72,11 +73,8 @@ def register(actions: Any) -> None:
 
 def get_value(args: Namespace) -> int:
     """``voxctl config get``. Raises `NotFound` for an unknown key."""
-    # Imported here, as in the next two: tomlkit is needed by these three actions only.
-    from voxd.config.editing import read_key
-
     config = load_config(args)
-    path = read_key(args.key)
+    path = _key(args)
     value: Any = to_builtins(config)
     for depth, part in enumerate(path):
         try:
@@ -97,9 +95,10 @@ def get_value(args: Namespace) -> int:
 
 def set_value(args: Namespace) -> int:
     """``voxctl config set``. Raises `InvalidConfig` for a value that cannot be used; the file then stays."""
-    from voxd.config.editing import read_key, set_key
+    # Imported here, as in the next two: tomlkit is needed by these actions only.
+    from voxd.config.editing import set_key
 
-    path = read_key(args.key)
+    path = _key(args)
     file = _file(args)
     text = _text(file) if file.exists() else "version = 1\n"
     _save(file, set_key(text, path, args.value))
@@ -108,9 +107,9 @@ def set_value(args: Namespace) -> int:
 
 def unset_value(args: Namespace) -> int:
     """``voxctl config unset``. Raises `NotFound` when the file does not set the key."""
-    from voxd.config.editing import read_key, unset_key
+    from voxd.config.editing import unset_key
 
-    path = read_key(args.key)
+    path = _key(args)
     file = _file(args)
     _save(file, unset_key(_text(file), path))
     return _apply(args, file, dotted(path))
@@ -169,6 +168,15 @@ def _apply(args: Namespace, file: Path, key: str) -> int:
         effect = "it applies after `voxctl restart`" if waits else "applied"
     what = f"{key} is changed in {file}" if key else f"{file} is changed"
     return print_result(args, {"file": str(file), "key": key, "effect": effect}, f"{what}: {effect}")
+
+
+def _key(args: Namespace) -> KeyPath:
+    from voxd.config.editing import read_key
+
+    try:
+        return read_key(args.key)
+    except InvalidRequest as error:
+        raise WrongArgument(str(error), hint=error.hint) from None
 
 
 def _file(args: Namespace) -> Path:

@@ -6,10 +6,10 @@ from typing import Any
 
 from voxd import __version__
 from voxd.cli.connect import connect, request
-from voxd.cli.exits import OK
+from voxd.cli.exits import OK, WrongArgument
 from voxd.cli.output import clock, duration, print_json, print_note, print_result
 from voxd.cli.table import print_fields, print_rows
-from voxd.errors import DaemonUnreachable, NotPermitted
+from voxd.errors import DaemonUnreachable, NotFound, NotPermitted
 
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _DAYS = {tuple(range(7)): "every day", tuple(range(5)): "Mon to Fri"}
@@ -45,8 +45,12 @@ def register(subparsers: Any) -> None:
     )
     timers.set_defaults(run=list_timers)
     actions = timers.add_subparsers(title="actions", metavar="ACTION")
-    cancel = actions.add_parser("cancel", help="cancel or silence one", examples=("voxctl timers cancel 3",))
-    cancel.add_argument("id", type=int, metavar="TIMER", help="its number in the list")
+    cancel = actions.add_parser(
+        "cancel",
+        help="cancel or silence one",
+        examples=("voxctl timers cancel 3", "voxctl timers cancel pizza"),
+    )
+    cancel.add_argument("id", metavar="TIMER", help="its number in the list, or its name")
     cancel.set_defaults(run=cancel_timer)
     metrics = subparsers.add_parser(
         "metrics", help="print the metrics in the Prometheus text format", examples=("voxctl metrics",)
@@ -104,8 +108,9 @@ def set_muted(args: Namespace) -> int:
 
 
 def _volume(word: str) -> tuple[bool, int]:
-    # "-10" is a change and no option: argparse takes it as a value, because no option looks like a number.
-    number = int(word) if word.lstrip("+-").isdecimal() else None
+    # "-10" is a change and not an option: argparse takes it as a value, for no option looks like a number.
+    digits = word.lstrip("+-").removesuffix("%")
+    number = int(word.removesuffix("%")) if digits.isdecimal() else None
     relative = word[:1] in ("+", "-")
     if number is None or not (-100 if relative else 0) <= number <= 100:
         raise argparse.ArgumentTypeError(f"expected 0 to 100, or a change such as +10, not {word!r}")
@@ -188,8 +193,21 @@ def _repeat_words(repeat: dict[str, Any] | None) -> str:
 
 def cancel_timer(args: Namespace) -> int:
     """``voxctl timers cancel``."""
-    request(args, "timers.cancel", id=args.id)
-    return print_result(args, {"cancelled": args.id}, f"cancelled {args.id}")
+    with connect(args) as caller:
+        id = int(args.id) if args.id.isdecimal() else _find_timer(caller.call("timers.list"), args.id)
+        caller.call("timers.cancel", id=id)
+    return print_result(args, {"cancelled": id}, f"cancelled {id}")
+
+
+def _find_timer(timers: list[dict[str, Any]], name: str) -> int:
+    """Return the number of the only timer called ``name``. Raises `NotFound` and `WrongArgument`."""
+    found = [timer["id"] for timer in timers if timer["name"].casefold() == name.casefold()]
+    if not found:
+        raise NotFound(f"no timer is called {name}", hint="run `voxctl timers`")
+    if len(found) > 1:
+        numbers = ", ".join(map(str, found))
+        raise WrongArgument(f"several are called {name}", hint=f"give a number: {numbers}")
+    return int(found[0])
 
 
 def print_metrics(args: Namespace) -> int:
