@@ -189,3 +189,19 @@ def tone_of(milliseconds: int) -> bytes:
     from tests.servers.openai_realtime import tone as server_tone
 
     return server_tone(20) * (milliseconds // 20)
+
+
+async def test_settings_in_the_vendors_own_form_arrive(make: Make, server: RealtimeServer) -> None:
+    metadata = {
+        "noise_reduction": {"type": "far_field"},
+        "reasoningEffort": "low",
+        "max_response_output_tokens": 99,
+        "voice_id": "sage",
+    }
+    engine, _ = make(**options(server, metadata=metadata))
+    await engine.connect()
+    session = await session_of(server)
+    assert session["audio"]["input"]["noise_reduction"] == {"type": "far_field"}
+    assert session["audio"]["output"]["voice"] == "sage"
+    assert session["reasoning"] == {"effort": "low"}
+    assert session["max_output_tokens"] == 99

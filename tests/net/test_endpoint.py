@@ -54,6 +54,12 @@ BEARER = {"Authorization": "Bearer sk-1"}
             BEARER,
         ),
         (
+            AzureProvider,
+            {"model": "m", "metadata": {"region": "eastus"}},
+            "wss://eastus.api.cognitive.microsoft.com/openai/v1/realtime?model=m",
+            {"api-key": KEY},
+        ),
+        (
             CustomProvider,
             {"metadata": {"endpoint": "wss://your-api.com/realtime", "auth_type": "bearer", "model": "v1"}},
             "wss://your-api.com/realtime?model=v1",

@@ -116,14 +116,17 @@ class OptionTypes:
         elsewhere = {
             stage: kind for stage, kind in self.by_stage.items() if kind is not None and stage not in wanted
         }
-        yield from _check(options, (*declared, TransportOptions), elsewhere, ())
+        known: Sequence[type[msgspec.Struct]] = (*declared, TransportOptions)
+        yield from _check_names(options, known, elsewhere, ())
+        yield from _check_values(options, known)
 
 
 def check_options(
     options: Mapping[str, Any], kinds: Sequence[type[msgspec.Struct]]
 ) -> Iterator[OptionMistake]:
     """Yield the mistakes in ``options``, each of which one of ``kinds`` must know."""
-    yield from _check(options, kinds, {}, ())
+    yield from _check_names(options, kinds, {}, ())
+    yield from _check_values(options, kinds)
 
 
 def raise_first(
@@ -197,7 +200,15 @@ def known_names(kinds: Iterable[type[msgspec.Struct]]) -> list[str]:
     return list(dict.fromkeys((*fields, *others)))
 
 
-def _check(
+def _check_values(
+    options: Mapping[str, Any], kinds: Sequence[type[msgspec.Struct]]
+) -> Iterator[OptionMistake]:
+    # The same option of two stages has the same mistake twice.
+    found = [mistake for kind in kinds for mistake in _collect(options, kind, (), {})]
+    yield from dict.fromkeys(found)
+
+
+def _check_names(
     options: Mapping[str, Any],
     kinds: Sequence[type[msgspec.Struct]],
     elsewhere: Mapping[str, type[msgspec.Struct]],
@@ -211,10 +222,8 @@ def _check(
         elif not takers:
             yield _unknown(here, kinds, elsewhere)
         elif isinstance(value, Mapping) and all(snake_case(str(key)) in _tables(kind) for kind in takers):
-            yield from _check(value, takers, {}, here)
+            yield from _check_names(value, takers, {}, here)
         yield from _without_effect(str(key), takers, here)
-    for kind in kinds:
-        yield from _collect(options, kind, path, {})
 
 
 def _check_lifted(key: str, value: Any, path: OptionPath) -> Iterator[OptionMistake]:
@@ -248,6 +257,9 @@ def _unknown(
         return OptionMistake(path, "it is not an option", f"write {key} beside options, not in it")
     names = known_names(kinds)
     hint = did_you_mean(snake_case(key), [*names, *_LIFTS])
+    for stage, kind in elsewhere.items():
+        if not hint and (similar := did_you_mean(snake_case(key), known_names([kind]))):
+            hint = f"{similar} That is an option of {stage}"
     return OptionMistake(path, "unknown option", hint or _list_of(names))
 
 
@@ -334,6 +346,8 @@ def _inner_names(kinds: Iterable[mi.Type]) -> list[str]:
 def _in_words(kind: mi.Type) -> str:
     if isinstance(kind, mi.ListType | mi.VarTupleType):
         return "a list"
+    if isinstance(kind, mi.LiteralType) and len(kind.values) == 1:
+        return schema_types.toml_value(kind.values[0])
     return schema_types.in_words(kind)
 
 
@@ -342,16 +356,19 @@ def _suggestion(kinds: Sequence[mi.Type], key: str, value: Any) -> str:
     for kind in kinds:
         match kind:
             case mi.LiteralType():
-                if hint := did_you_mean(value, [str(allowed) for allowed in kind.values]):
+                texts = [str(allowed) for allowed in kind.values if isinstance(allowed, str)]
+                if hint := did_you_mean(value, texts):
                     return hint
-                # Text where the vendor's number belongs.
-                if same := next((each for each in kind.values if str(each) == str(value)), None):
+                if len(kind.values) == 1 or str(value) in map(str, kind.values):
+                    same = next((each for each in kind.values if str(each) == str(value)), kind.values[0])
                     return f"{key} = {schema_types.toml_value(same)}"
             case mi.BoolType() if str(value).lower() in {"true", "false", "yes", "no", "on", "off", "1", "0"}:
                 return f"{key} = {'true' if str(value).lower() in {'true', 'yes', 'on', '1'} else 'false'}"
             case mi.IntType() | mi.FloatType() if (number := _number(value)) is not None:
-                if schema_types.fits(kind, number):
-                    return f"{key} = {number}"
+                nearest = max(number, kind.ge if kind.ge is not None else number)
+                nearest = min(nearest, kind.le if kind.le is not None else nearest)
+                if schema_types.fits(kind, nearest):
+                    return f"{key} = {nearest}"
             case mi.ListType() | mi.VarTupleType() if isinstance(value, str | int | float):
                 return f"{key} = [{schema_types.toml_value(value)}]"
     return ""

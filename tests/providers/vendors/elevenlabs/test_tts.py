@@ -45,6 +45,26 @@ class TestElevenLabs(Streamed):
         ]
         assert query_of(server.spoken[0]) == {"output_format": "pcm_24000"}
 
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"voice_settings": {"stability": 0.3, "similarity_boost": 0.9}, "output_format": "pcm_16000"},
+            {"voiceSettings": {"stability": 0.3, "similarityBoost": 0.9}, "outputFormat": "pcm_16000"},
+            {"voice_settings": {"stability": 0.3}, "similarity_boost": 0.9, "sample_rate": 16_000},
+        ],
+    )
+    async def test_other_spellings_of_the_settings_are_sent(
+        self, build: Build, server: ElevenLabsVoice, options: dict[str, Any]
+    ) -> None:
+        more = {"model_id": "eleven_monolingual_v1", "voice_id": "v", "enable_logging": False}
+        clips = await clips_of(build(options={**options, **more}))
+        [body] = server.bodies()
+        assert body["voice_settings"] == {"stability": 0.3, "similarity_boost": 0.9}
+        assert body["model_id"] == "eleven_monolingual_v1"
+        assert "/v/stream" in server.spoken[0].target
+        assert query_of(server.spoken[0]) == {"output_format": "pcm_16000", "enable_logging": "false"}
+        assert {clip.rate_hz for clip in clips} == {16_000}
+
     async def test_its_settings_are_sent(self, build: Build, server: ElevenLabsVoice) -> None:
         settings = {
             "stability": 0.1,

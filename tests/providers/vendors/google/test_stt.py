@@ -44,6 +44,47 @@ async def test_the_request_contains_the_known_settings(
     }
 
 
+async def test_other_spellings_of_the_settings_are_sent(
+    server: GoogleSpeechServer, transport: RecordedTransport
+) -> None:
+    options = {
+        "language_code": "en-US",
+        "enable_word_time_offsets": True,
+        "model": "latest_long",
+        "alternativeLanguageCodes": ["de-DE"],
+        "enableAutomaticPunctuation": False,
+        "diarization_config": {"enable_speaker_diarization": True, "maxSpeakerCount": 3},
+    }
+    await heard_of(stage(transport, options=options), spoken(SAID))
+    assert server.bodies[0]["config"] == {
+        "encoding": "FLAC",
+        "sampleRateHertz": 16_000,
+        "languageCode": "en-US",
+        "model": "latest_long",
+        "enableAutomaticPunctuation": False,
+        "enableWordTimeOffsets": True,
+        "alternativeLanguageCodes": ["de-DE"],
+        "diarizationConfig": {"enableSpeakerDiarization": True, "maxSpeakerCount": 3},
+    }
+
+
+async def test_the_last_result_says_who_spoke(
+    server: GoogleSpeechServer, transport: RecordedTransport
+) -> None:
+    words = [
+        {"word": "red", "speakerTag": 2},
+        {"word": "green", "speakerTag": 2},
+        {"word": "on", "speakerTag": 1},
+    ]
+    first = {"alternatives": [{"transcript": "red green on", "words": [{"word": "red"}]}]}
+    last = {"alternatives": [{"words": words}]}
+    server.script = [answer_of({"results": [first, last]})] * 2
+    [heard] = await heard_of(stage(transport, options={"diarize": True}), spoken(SAID))
+    assert heard.text == "Speaker 1: red green Speaker 2: on"
+    [heard] = await heard_of(stage(transport), spoken(SAID))
+    assert (heard.text, heard.speakers) == ("red green on", ())
+
+
 async def test_parts_are_joined_and_the_billed_time_is_read(
     server: GoogleSpeechServer, transport: RecordedTransport
 ) -> None:

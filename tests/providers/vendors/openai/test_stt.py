@@ -1,5 +1,6 @@
 """OpenAI's transcriptions, and those of servers that offer the same: requests, answers, faults."""
 
+import json
 from contextlib import aclosing
 from typing import Any
 
@@ -62,6 +63,29 @@ async def test_the_request_contains_the_known_settings(
     [(name, kind, data)] = server.files
     assert (name, kind) == ("utterance.flac", "audio/flac")
     assert decode_flac(data).pcm == spoken(SAID)
+
+
+async def test_speakers_are_asked_for_and_told_apart(
+    server: Transcriptions, transport: RecordedTransport
+) -> None:
+    segments = [
+        {"speaker": "A", "text": " Red."},
+        {"speaker": "B", "text": " Green. "},
+        {"speaker": "B"},
+        "odd",
+    ]
+    answer = {"text": "Red. Green.", "segments": segments}
+    server.script = [reply(json.dumps(answer).encode(), content_type="application/json")]
+    options = {"diarize": True, "prompt": "A device.", "organization": "org"}
+    model = "gpt-4o-transcribe-diarize"
+    [heard] = await heard_of(stage(transport, model=model, options=options), spoken(SAID))
+    assert heard.text == "Speaker 1: Red. Speaker 2: Green."
+    assert stage(transport, options=options).model == model
+    asked = server.plain.requests[0]
+    assert b"diarized_json" in asked.body
+    assert b"chunking_strategy" in asked.body
+    assert b"A device." not in asked.body
+    assert asked.headers["openai-organization"] == "org"
 
 
 async def test_another_model_takes_likely_words_as_a_prompt(

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar, cast
 
 import msgspec
 
-from voxd.config.provider_options import read_options
+from voxd.config.provider_options import lifted_options, read_options
 from voxd.errors import ConfigError, ProviderError
 from voxd.frames import Clip, Frame
 from voxd.net.faults import RefusalReader, error_for_refusal
@@ -62,7 +62,10 @@ class PipelineStage(ABC):
     default_endpoint: ClassVar[str] = ""
 
     def __init__(self, config: StageConfig, transport: Transport) -> None:
-        self.config = config
+        # Vendors spell model, voice and language in their own ways, and users copy that.
+        lifted = lifted_options(config.options)
+        unset: dict[str, Any] = {key: value for key, value in lifted.items() if not getattr(config, key)}
+        self.config = replace(config, **unset) if unset else config
         self.transport = transport
         self.default_model = self.default_model or default_model(config.kind, self.stage)
 
