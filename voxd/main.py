@@ -19,7 +19,7 @@ from voxd.audio.files import read_wav
 from voxd.cli.exits import USAGE
 from voxd.cli.output import adapt_hint, prepare_streams
 from voxd.cli.screen import Screen, print_line
-from voxd.config.access import reason_not_readable
+from voxd.config.files.access import reason_not_readable
 from voxd.config.loading import Loaded, load
 from voxd.config.paths import models_dir, read_socket_path, socket_path, state_dir
 from voxd.config.schema import Config

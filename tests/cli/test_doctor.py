@@ -142,14 +142,14 @@ LAMP = {
 
 
 def test_secrets_are_looked_at_and_not_shown() -> None:
-    finding = service.credentials_readable(context(skills={"commands": [LAMP]}))
+    finding = service.credentials_readable(context(environ={"SET": "x"}, skills={"commands": [LAMP]}))
     assert (finding.status, finding.detail) == ("ok", "1 readable")
     missing = LAMP | {"action": {**LAMP["action"], "headers": {"A": {"env": "GONE"}}}}  # type: ignore[dict-item]
     finding = service.credentials_readable(context(skills={"commands": [missing]}))
     assert (finding.status, "GONE" in finding.detail) == ("fail", True)
     in_unit = LAMP | {"action": {**LAMP["action"], "headers": {"A": {"credential": "key"}}}}  # type: ignore[dict-item]
     finding = service.credentials_readable(context(skills={"commands": [in_unit]}))
-    assert finding.status == "warn", "outside of the unit systemd gives no credentials"
+    assert (finding.status, finding.detail) == ("fail", "credential key: run `voxctl secret set key`")
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from voxd.config.piper_speaker import description_of, find_speaker
+from voxd.config.files.piper_speaker import description_of, find_speaker
 from voxd.errors import ModelError
 
 VCTK: dict[str, Any] = {"num_speakers": 3, "speaker_id_map": {"p239": 0, "Anna": 1, "p225": 2}}

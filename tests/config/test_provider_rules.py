@@ -51,12 +51,12 @@ def problems_of(text: str) -> list[str]:
         (
             '[providers.cloud]\nkind = "openai"',
             '1: warning: providers.cloud: write api_key = { credential = "cloud_key" } '
-            "and put the key in /etc/voxd/credentials/cloud_key",
+            "and run `voxctl secret set cloud_key`",
         ),
         (
             '[providers.cloud]\nkind = "openai"\napi_key = "sk-1"',
             '3: warning: providers.cloud.api_key: write api_key = { credential = "cloud_key" } '
-            "and put the key in /etc/voxd/credentials/cloud_key",
+            "and run `voxctl secret set cloud_key`",
         ),
         ('[providers.own]\nkind = "custom"', '1: error: providers.own: endpoint = "wss://..."'),
         (
@@ -111,7 +111,7 @@ def problems_of(text: str) -> list[str]:
         (
             '[providers.toy]\nkind = "mock"\nheaders = { X-Token = "hunter2" }',
             "3: warning: providers.toy.headers.X-Token: "
-            'write { credential = "x_token" } and put the value in /etc/voxd/credentials/x_token',
+            'write { credential = "x_token" } and run `voxctl secret set x_token`',
         ),
         (
             f'{HOUSE}tts = ["local", "local"]',
@@ -135,7 +135,7 @@ def problems_of(text: str) -> list[str]:
         (
             f'[providers.cloud]\nkind = "openai"\n{KEY}api_keys = ["sk-2"]',
             '4: warning: providers.cloud.api_keys[0]: write api_key = { credential = "cloud_key" } '
-            "and put the key in /etc/voxd/credentials/cloud_key",
+            "and run `voxctl secret set cloud_key`",
         ),
         (
             f'[providers.cloud]\nkind = "openai"\n{KEY}max_concurrent = 2\n{HOUSE}',

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from voxd.config.base_dirs import user_credentials_dir
 from voxd.config.commands import Command, HttpAction
 from voxd.config.secrets import MASK, Secret, read_source, resolve, to_builtins
 from voxd.errors import ConfigError
@@ -48,7 +49,7 @@ def test_a_credential_is_found_under_each_name_systemd_gives_it(tmp_path: Path, 
 @pytest.mark.parametrize(
     ("kind", "name", "problem"),
     [
-        ("credential", "key", "/etc/voxd/credentials/key"),
+        ("credential", "key", "voxctl secret set key"),
         ("credential", "../key", "not a path"),
         ("file", "/nonexistent/key", "No such file"),
         ("env", "KEY", "set KEY"),
@@ -62,10 +63,15 @@ def test_a_missing_source_says_what_to_do_only_when_it_is_used(
         secret.reveal()
 
 
-def test_outside_a_unit_there_are_no_credentials() -> None:
-    problem = read_source("credential", "key", {}).problem
-    assert "only the systemd service" in problem, "what it is"
-    assert "{ file = ... }" in problem, "and what to do"
+def test_outside_the_service_a_credential_is_looked_for_where_secret_set_puts_it(tmp_path: Path) -> None:
+    environ = {"XDG_CONFIG_HOME": str(tmp_path)}
+    assert read_source("credential", "key-of-a-test", environ).problem == (
+        "run `voxctl secret set key-of-a-test`"
+    )
+    directory = user_credentials_dir(environ)
+    directory.mkdir(parents=True)
+    (directory / "key-of-a-test").write_text("hunter2\n")
+    assert read_source("credential", "key-of-a-test", environ).value == "hunter2"
 
 
 def test_a_world_readable_file_is_read_with_a_warning(tmp_path: Path) -> None:

@@ -12,14 +12,14 @@ import msgspec
 from voxd.cli import config_edit
 from voxd.cli.exits import CONFIG, OK
 from voxd.cli.output import clean, decorated, print_json, print_result, terminal_columns, wrap
+from voxd.config.base_dirs import SYSTEM_CONFIG_FILE, user_config_file
+from voxd.config.files.unit import daemon_view
 from voxd.config.layers import Layer
 from voxd.config.loading import examine, load
-from voxd.config.paths import SYSTEM_CONFIG_FILE, user_config_file
 from voxd.config.problems import Place, Problem, Severity, dotted, summary
 from voxd.config.schema import Config
 from voxd.config.secrets import to_builtins
 from voxd.config.toml_writer import json_schema, sample, to_toml
-from voxd.config.unit import daemon_view
 from voxd.errors import ConfigError, InvalidRequest
 from voxd.providers.facts import config_facts
 

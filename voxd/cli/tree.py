@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "devices": "voxd.cli.device",
         "models": "voxd.cli.models",
         "config": "voxd.cli.config",
+        "secret": "voxd.cli.secret",
         "doctor": "voxd.cli.doctor.command",
         "logs": "voxd.cli.service",
         "restart": "voxd.cli.service",

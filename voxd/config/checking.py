@@ -7,7 +7,7 @@ from msgspec import NODEFAULT
 from msgspec import inspect as mi
 
 from voxd.config import schema_types
-from voxd.config.access import Unchecked, View
+from voxd.config.files.access import Unchecked, View
 from voxd.config.layers import Layer, from_toml, merge
 from voxd.config.problems import Finding, Place, Problem, Severity, did_you_mean, dotted
 from voxd.config.provider_rules import GetFacts

@@ -7,14 +7,15 @@ from typing import Any
 
 import msgspec
 
-from voxd.config.access import OwnView, View
 from voxd.config.checking import check_settings, sort_problems
+from voxd.config.files.access import OwnView, View
 from voxd.config.layers import Layer, from_environment, from_overrides, from_toml, merge
+from voxd.config.mistakes.api_keys import problem_of_key
 from voxd.config.paths import default_config_file
 from voxd.config.problems import InvalidConfig, Problem, Severity, dotted
 from voxd.config.provider_rules import GetFacts
 from voxd.config.schema import Config
-from voxd.config.secrets import SOURCES, Secret, read_source, resolve, to_builtins
+from voxd.config.secrets import SOURCES, Secret, resolve, to_builtins
 from voxd.config.toml_lines import KeyPath
 
 DEFAULT = "default"
@@ -71,8 +72,9 @@ def examine(
     command_line, malformed = from_overrides(overrides)
     settings = merge([*layers, command_line])
     problems += malformed
-    problems += check_settings(settings, get_facts=get_facts, view=view or OwnView())
-    problems += _secret_problems(settings, environ)
+    view = view or OwnView(environ)
+    problems += check_settings(settings, get_facts=get_facts, view=view)
+    problems += _secret_problems(settings, view)
     return files, settings, sort_problems(problems)
 
 
@@ -111,13 +113,33 @@ def _unreadable(file: Path, error: OSError) -> Problem:
     return Problem(str(file), 0, "", Severity.ERROR, error.strerror or "unreadable", hint)
 
 
-def _secret_problems(settings: Layer, environ: Mapping[str, str]) -> Iterator[Problem]:
-    for path, kind, name in _references(settings.data, ()):
-        reading = read_source(kind, name, environ)
+def _secret_problems(settings: Layer, view: View) -> Iterator[Problem]:
+    for path, kind, name in references(settings.data):
+        reading = view.secret(kind, name)
+        if reading is None:
+            continue
         message = reading.warning or (f"the secret is missing: {reading.problem}" if reading.problem else "")
+        hint = ""
+        if reading.value is not None and not message:
+            message = problem_of_key(reading.value, kind_of_key(settings.data, path))
+            hint = f"run `voxctl secret set {name}`" if kind == "credential" else f"correct the {kind} {name}"
         # A warning, not an error: the device works without that one provider.
         if message and (place := settings.place(path)):
-            yield Problem(place.file, place.line, dotted(path), Severity.WARNING, message)
+            yield Problem(place.file, place.line, dotted(path), Severity.WARNING, message, hint)
+
+
+def kind_of_key(data: Any, path: KeyPath) -> str:
+    """Return the kind of the provider whose key is at ``path``, "" if its keys may be of any vendor."""
+    if path[0] != "providers" or path[2] not in ("api_key", "api_keys"):
+        return ""
+    provider = data["providers"][path[1]]
+    own_address = provider.get("endpoint") or provider.get("endpoints")
+    return "" if own_address else str(provider.get("kind", ""))
+
+
+def references(data: Any) -> Iterator[tuple[KeyPath, str, str]]:
+    """Yield the keys that refer to the source of a secret, each with the kind and the name of the source."""
+    yield from _references(data, ())
 
 
 def _references(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str, str]]:
@@ -125,7 +147,7 @@ def _references(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str, str]]
     items: list[tuple[str | int, Any]] = []
     if isinstance(value, dict):
         items = list(value.items())
-    elif isinstance(value, list):
+    elif isinstance(value, list | tuple):
         items = list(enumerate(value))
     for key, item in items:
         if isinstance(item, dict) and (key == "api_key" or path[-1:] in (("headers",), ("api_keys",))):

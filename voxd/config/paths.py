@@ -4,9 +4,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from voxd.config.base_dirs import SYSTEM_CONFIG_FILE, user_config_file, xdg
 from voxd.config.schema import Config
 
-SYSTEM_CONFIG_FILE = Path("/etc/voxd/voxd.toml")
 SYSTEM_STATE_DIR = Path("/var/lib/voxd")
 SYSTEM_RUNTIME_DIR = Path("/run/voxd")
 SOCKET_NAME = "voxd.sock"
@@ -26,11 +26,6 @@ def default_config_file(environ: Mapping[str, str] = os.environ) -> Path:
     return own if own.exists() else SYSTEM_CONFIG_FILE
 
 
-def user_config_file(environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the user's configuration file (XDG base directories)."""
-    return _xdg(environ, "XDG_CONFIG_HOME", ".config") / "voxd.toml"
-
-
 def state_dir(config: Config, environ: Mapping[str, str] = os.environ) -> Path:
     """Return the directory of persistent data."""
     if config.paths.state:
@@ -40,7 +35,7 @@ def state_dir(config: Config, environ: Mapping[str, str] = os.environ) -> Path:
     # `sudo voxctl models pull` must write to the directory of the service, not to root's own.
     if os.access(SYSTEM_STATE_DIR, os.W_OK | os.X_OK):
         return SYSTEM_STATE_DIR
-    return _xdg(environ, "XDG_STATE_HOME", ".local/state")
+    return xdg(environ, "XDG_STATE_HOME", ".local/state")
 
 
 def runtime_dir(config: Config, environ: Mapping[str, str] = os.environ) -> Path:
@@ -92,15 +87,6 @@ def _systemd_directory(environ: Mapping[str, str], name: str) -> Path | None:
     # systemd.exec(5): several directories are joined by colons; voxd.service puts its own first.
     first = environ.get(name, "").split(":")[0]
     return Path(first) if first else None
-
-
-def _xdg(environ: Mapping[str, str], name: str, below_home: str) -> Path:
-    base = environ.get(name)
-    home = environ.get("HOME")
-    # XDG base directory specification: a relative path is invalid and ignored.
-    if base and Path(base).is_absolute():
-        return Path(base) / "voxd"
-    return (Path(home) if home else Path.home()) / below_home / "voxd"
 
 
 def _reachable(socket: Path) -> bool:

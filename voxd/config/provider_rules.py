@@ -1,6 +1,7 @@
 """Rules about agents, pipelines and providers: names, keys, addresses, headers and limits."""
 
 import functools
+import ipaddress
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from types import MappingProxyType
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from voxd.config.mistakes.api_keys import problem_of_key, vendor_of
 from voxd.config.problems import Finding, did_you_mean
 from voxd.config.provider_options import OptionTypes
 from voxd.config.provider_schema import LOCAL
@@ -87,7 +89,7 @@ def check_secret_header(path: KeyPath, name: str, value: object) -> Iterator[Fin
     """Yield a warning if the header ``name`` looks like a secret and ``value`` is literal."""
     if isinstance(value, str) and _SECRET_HEADER.search(name):
         key = re.sub(r"[^a-z0-9]+", "_", name.lower())
-        hint = f'write {{ credential = "{key}" }} and put the value in /etc/voxd/credentials/{key}'
+        hint = f'write {{ credential = "{key}" }} and run `voxctl secret set {key}`'
         yield warning((*path, name), "the file contains a secret", hint)
 
 
@@ -220,15 +222,19 @@ class _Rules:
         own_server = bool(endpoint or more)
         name = path[-1]
         reference = f'api_key = {{ credential = "{name}_key" }}'
-        hint = f"write {reference} and put the key in /etc/voxd/credentials/{name}_key"
+        hint = f"write {reference} and run `voxctl secret set {name}_key`"
         for number, key in enumerate(keys):
             if isinstance(key, str) and key:
                 here = (*path, "api_key") if number == 0 else (*path, "api_keys", number - 1)
-                yield warning(here, "the file contains a secret", hint)
+                message = problem_of_key(key, "" if own_server else str(kind))
+                yield warning(here, message or "the file contains a secret", hint)
         if not any(keys) and rules.needs_key and not (own_server and rules.own_server_needs_no_key):
             yield warning(path, f"{kind} needs an api_key", hint)
         if rules.endpoint_example and not (own_server or get(*path, "options", "region")):
             yield error(path, f"{kind} needs an endpoint", f'endpoint = "{rules.endpoint_example}"')
+        if any(keys):
+            for each in (endpoint, *more):
+                yield from _check_encryption((*path, "endpoint" if each == endpoint else "endpoints"), each)
         yield from _check_address((*path, "endpoint"), rules, endpoint, 'endpoint = "{}"')
         for each in more:
             yield from _check_address((*path, "endpoints"), rules, each, 'endpoints = ["{}"]')
@@ -299,6 +305,11 @@ def _names(settings: Settings, table: str) -> tuple[str, ...]:
 def _check_address(path: KeyPath, rules: KindRules, address: Any, example: str) -> Iterator[Finding]:
     if not isinstance(address, str) or not address:
         return
+    if vendor_of(address):
+        # Not printed: it is the secret itself.
+        hint = "change this key at its vendor, then run `voxctl secret set`"
+        yield error(path, "this is a key, not an address", hint)
+        return
     scheme, separator, rest = address.partition("://")
     # RFC 3986 section 3.1: a scheme is case-insensitive.
     usual = (rules.endpoint_example or "https://").partition("://")[0]
@@ -309,6 +320,23 @@ def _check_address(path: KeyPath, rules: KindRules, address: Any, example: str) 
         yield error(path, f"expected an address with {begins}", example.format(f"{usual}://{rest}"))
     elif not _host(address):
         yield error(path, "the address has no host name", example.format(f"{scheme}://host/path"))
+
+
+def _check_encryption(path: KeyPath, address: Any) -> Iterator[Finding]:
+    """Yield a warning if a key would be sent to ``address`` in clear text beyond the local network."""
+    scheme, separator, rest = address.partition("://") if isinstance(address, str) else ("", "", "")
+    if separator and scheme.lower() in ("http", "ws") and not _is_local(_host(address) or ""):
+        secure = {"http": "https", "ws": "wss"}[scheme.lower()]
+        message = f"{scheme}:// sends the key without encryption"
+        yield warning(path, message, f'{path[-1]} = "{secure}://{rest}"')
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        # RFC 6762 (.local), RFC 8375 (.home.arpa); a name without a dot is one of the local network.
+        return "." not in host or host.endswith((".local", ".localhost", ".home.arpa", ".lan", ".internal"))
 
 
 def _host(address: str) -> str | None:

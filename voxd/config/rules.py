@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from voxd.config.access import View
-from voxd.config.file_rules import check_files
+from voxd.config.files.access import View
+from voxd.config.files.rules import check_files
 from voxd.config.problems import Finding, did_you_mean
 from voxd.config.provider_rules import GetFacts, check_providers, check_secret_header
 from voxd.config.schema_types import toml_value

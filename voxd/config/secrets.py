@@ -2,22 +2,19 @@
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 import msgspec
 
+from voxd.config.base_dirs import credential_dirs
 from voxd.errors import ConfigError
 
 MASK = "********"
 # The sources that a secret can refer to: ``{ credential = "name" }`` and so on.
 SOURCES = ("credential", "file", "env")
-
-NO_CREDENTIALS = (
-    "only the systemd service can read credentials; without it use { file = ... } or { env = ... }"
-)
 
 # The largest are service account keys and certificates, a few KiB; a mistaken path may be a whole disk.
 _MAX_SECRET_BYTES = 64 * 1024
@@ -106,17 +103,23 @@ def read_source(kind: str, name: str, environ: Mapping[str, str]) -> Reading:
         return Reading(value, "" if value is not None else f"set {name} in the environment")
     if kind == "file":
         return _read_file(Path(name).expanduser())
-    directory = environ.get("CREDENTIALS_DIRECTORY")
-    if not directory:
-        return Reading(None, NO_CREDENTIALS)
+    return read_credential(name, credential_dirs(environ))
+
+
+def read_credential(name: str, directories: Sequence[Path]) -> Reading:
+    """Read the credential ``name`` in the first of ``directories`` that has it."""
     if "/" in name or name in {"", ".", ".."}:
         return Reading(None, "a credential has a plain name, not a path")
     # systemd.exec(5): LoadCredential=voxd:DIRECTORY gives voxd_NAME; a single credential is voxd.NAME.
-    for candidate in (name, f"voxd_{name}", f"voxd.{name}"):
-        path = Path(directory) / candidate
-        if path.is_file():
+    candidates = [
+        directory / each for directory in directories for each in (name, f"voxd_{name}", f"voxd.{name}")
+    ]
+    for path in candidates:
+        # Not `Path.is_file`, which raises for a directory that this user may not enter.
+        if os.path.isfile(path):
             return _read_file(path)
-    return Reading(None, f"put it in /etc/voxd/credentials/{name}")
+    # As root, unless the daemon is one of this user: the command says so itself.
+    return Reading(None, f"run `voxctl secret set {name}`")
 
 
 def to_builtins(value: Any) -> Any:

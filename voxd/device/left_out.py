@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from voxd.config.access import OwnView
-from voxd.config.file_rules import check_commands
+from voxd.config.files.access import OwnView
+from voxd.config.files.rules import check_commands
 from voxd.config.schema import Config
 from voxd.config.secrets import to_builtins
 from voxd.config.settings import Settings

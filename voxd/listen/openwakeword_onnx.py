@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from voxd.config.access import reason_not_readable
+from voxd.config.files.access import reason_not_readable
 from voxd.errors import ModelError, third_party
 from voxd.frames import Frame, samples_from_ms
 from voxd.listen.openwakeword import CONTEXT_SAMPLES

@@ -9,7 +9,7 @@ from typing import Any
 
 import pymicro_wakeword
 
-from voxd.config.access import reason_not_readable
+from voxd.config.files.access import reason_not_readable
 from voxd.errors import ModelError
 
 _BROKEN = "replace the file, or remove `model` from the [[wake.words]] entry"

@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from voxd.config.access import reason_not_readable
+from voxd.config.files.access import reason_not_readable
 from voxd.errors import ModelError, NotFound
 
 # Names a file that replaces the built-in catalogue: a private mirror, or a test.

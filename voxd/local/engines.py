@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from voxd.clock import Clock
-from voxd.config.access import reason_not_readable
-from voxd.config.piper_speaker import description_of, find_speaker
+from voxd.config.files.access import reason_not_readable
+from voxd.config.files.piper_speaker import description_of, find_speaker
 from voxd.config.rules import ENGINE_GROUPS
 from voxd.config.schema import Piper, Stt, Tts
 from voxd.entry_points import find_entry_points, load_entry_point

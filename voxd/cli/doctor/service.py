@@ -5,17 +5,14 @@ import grp
 import importlib.util
 import pwd
 import shutil
-from collections.abc import Iterator
 
 from voxd.cli.doctor.check import CheckResult, DoctorContext, fail, ok, skip, warn
 from voxd.cli.doctor.machine import run
-from voxd.config.commands import HttpAction
-from voxd.config.loading import examine
+from voxd.config.files.unit import daemon_view
+from voxd.config.loading import examine, references
 from voxd.config.paths import client_socket_path
 from voxd.config.problems import Severity, summary
-from voxd.config.schema import Config
-from voxd.config.secrets import Secret
-from voxd.config.unit import daemon_view
+from voxd.config.secrets import to_builtins
 from voxd.control.call import Caller
 from voxd.errors import DaemonUnreachable
 from voxd.providers.facts import config_facts
@@ -40,29 +37,19 @@ def config_valid(context: DoctorContext) -> CheckResult:
 
 
 def credentials_readable(context: DoctorContext) -> CheckResult:
-    """Whether every secret that the configuration refers to can be read."""
-    secrets = list(_secrets(context.config))
+    """Whether the daemon can read every secret that the configuration refers to."""
+    view = daemon_view(context.config_file, context.environ, context.root)
+    secrets = list(references(to_builtins(context.config)))
     if not secrets:
         return skip("the configuration refers to no secret")
-    broken = [secret for secret in secrets if secret.problem]
-    if not broken:
-        return ok(f"{len(secrets)} readable")
-    detail = "; ".join(f"{secret.origin}: {secret.problem}" for secret in broken)
-    if all(secret.origin.startswith("credential ") for secret in broken) and (
-        # Set by systemd for a unit with LoadCredential= (systemd.exec(5)); a shell has none.
-        "CREDENTIALS_DIRECTORY" not in context.environ
-    ):
-        return warn(detail, "only the systemd service can read credentials: see `voxctl status`")
-    return fail(detail, "store the secret at the place that the configuration names")
-
-
-def _secrets(config: Config) -> Iterator[Secret]:
-    for command in config.skills.commands:
-        if isinstance(command.action, HttpAction):
-            yield from command.action.headers.values()
-    for provider in config.providers.values():
-        yield from (key for key in (provider.api_key, *provider.api_keys) if key is not None)
-        yield from provider.headers.values()
+    readings = {f"{kind} {name}": view.secret(kind, name) for _, kind, name in secrets}
+    broken = [f"{name}: {found.problem}" for name, found in readings.items() if found and found.problem]
+    if broken:
+        return fail("; ".join(broken), "store the secret at the place that the configuration names")
+    hidden = [name for name, found in readings.items() if found is None]
+    if hidden:
+        return skip(f"this user cannot see {', '.join(hidden)}: run `sudo voxctl doctor`")
+    return ok(f"{len(secrets)} readable")
 
 
 def socket_reachable(context: DoctorContext) -> CheckResult:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from voxd.config.access import EXECUTE, READ, Account, Use, look, reason_not_readable
+from voxd.config.files.access import EXECUTE, READ, Account, Use, look, reason_not_readable
 
 OWNER, OTHER = 12345, 54321
 

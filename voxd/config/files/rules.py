@@ -1,13 +1,14 @@
 """Rules about files and programs that the settings name: whether the daemon can use them."""
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 
-from voxd.config.access import Use, View
+from voxd.config.files.access import Use, View
+from voxd.config.files.piper_speaker import description_of, find_speaker
 from voxd.config.paths import models_dir
-from voxd.config.piper_speaker import description_of, find_speaker
 from voxd.config.problems import Finding
 from voxd.config.schema import Config, Paths
 from voxd.config.settings import Settings, warning
@@ -47,7 +48,7 @@ def _check_speaker(settings: Settings, view: View) -> Iterator[Finding]:
         return
     paths = Paths(**{key: settings.get("paths", key) or "" for key in ("models", "state")})
     named = voice if "/" in voice else f"{voice.removesuffix('.onnx')}.onnx"
-    file = models_dir(Config(paths=paths)) / Path(named).expanduser()
+    file = models_dir(Config(paths=paths)) / os.path.expanduser(named)
     if view.look(f"{file}.json", Use.READ) is not None:
         # A voice that is not there is a finding of its own, or will be downloaded.
         return

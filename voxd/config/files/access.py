@@ -8,11 +8,13 @@ import os
 import shutil
 import stat
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
+
+from voxd.config.secrets import Reading, read_source
 
 # The bits of one class of a file's mode (inode(7)); EXECUTE on a directory: enter it.
 READ, EXECUTE = 4, 1
@@ -36,31 +38,39 @@ class Obstacle:
 
 
 class View(Protocol):
-    """Says which files a process can use. ``who`` is that process in words."""
-
-    who: str
+    """Says which files and secrets a process can use."""
 
     def look(self, name: str, use: Use) -> Obstacle | None:
         """Return why the file or program ``name`` cannot be used for ``use``, None when it can."""
 
+    def secret(self, kind: str, name: str) -> Reading | None:
+        """Return the secret of a source (credential, file, env); None when this user cannot tell."""
+
 
 class OwnView:
-    """The files as this process sees them."""
+    """The files and secrets as this process sees them."""
 
-    who = "this user"
+    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+        self._environ = environ
 
     def look(self, name: str, use: Use) -> Obstacle | None:
         """See `View.look`."""
         return look(name, use)
 
+    def secret(self, kind: str, name: str) -> Reading | None:
+        """See `View.secret`."""
+        return read_source(kind, name, self._environ)
+
 
 class Unchecked:
-    """The view of a check that looks at no file: every file can be used."""
-
-    who = "any user"
+    """The view of a check that looks at no file: every file can be used, no secret is known."""
 
     def look(self, name: str, use: Use) -> Obstacle | None:
         """See `View.look`."""
+        return None
+
+    def secret(self, kind: str, name: str) -> Reading | None:
+        """See `View.secret`."""
         return None
 
 

@@ -3,12 +3,14 @@
 import grp
 import os
 import pwd
+import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from voxd.config.access import (
+from voxd.config.base_dirs import SYSTEM_CREDENTIALS_DIR
+from voxd.config.files.access import (
     EXECUTE,
     READ,
     Account,
@@ -22,6 +24,7 @@ from voxd.config.access import (
     obstacle_of,
 )
 from voxd.config.paths import default_config_file
+from voxd.config.secrets import Reading, read_credential, read_source
 
 UNIT = "voxd.service"
 
@@ -94,10 +97,11 @@ class ServiceView:
         self._directory = unit.one("WorkingDirectory") or "/"
         self._visibility = tuple(_visibility(unit))
         self._execution = tuple(_exec_rules(unit))
-        self.who = f"the service (user {account.name})"
+        self._unit = unit
+        self._who = f"the service (user {account.name})"
 
     def look(self, name: str, use: Use) -> Obstacle | None:
-        """See `voxd.config.access.View.look`."""
+        """See `voxd.config.files.access.View.look`."""
         if use is Use.RUN and "/" not in name:
             return self._look_on_path(name)
         if name == "~" or name.startswith("~/"):
@@ -111,6 +115,32 @@ class ServiceView:
             return Obstacle("cannot be examined by this user", "run `sudo voxctl config check`")
         except (OSError, ValueError) as error:
             return obstacle_of(error)
+
+    def secret(self, kind: str, name: str) -> Reading | None:
+        """See `voxd.config.files.access.View.secret`."""
+        if kind == "env":
+            return self._variable(name)
+        if kind == "file":
+            if obstacle := self.look(name, Use.READ):
+                return Reading(None, f"{name} {obstacle.message}: {obstacle.hint}")
+            return read_source(kind, os.path.join(self._home, name.removeprefix("~/")), {})
+        # systemd itself reads it, as root: what matters is that the file is there.
+        if not os.access(SYSTEM_CREDENTIALS_DIR, os.X_OK) and os.path.isdir(SYSTEM_CREDENTIALS_DIR):
+            return None
+        return read_credential(name, (SYSTEM_CREDENTIALS_DIR,))
+
+    def _variable(self, name: str) -> Reading | None:
+        if value := self._unit.environment(name):
+            return Reading(value)
+        # systemd.exec(5): the service has none of the variables of a shell.
+        for file in self._unit.words("EnvironmentFile"):
+            text = _text(Path(file))
+            if text is None:
+                return None
+            if found := re.search(rf"^\s*{re.escape(name)}=(.*)$", text, re.MULTILINE):
+                return Reading(found[1].strip().strip("'\""))
+        hint = f"use {{ credential = ... }} and `voxctl secret set`, or `systemctl edit {UNIT}`"
+        return Reading(None, f"{UNIT} does not set {name}: {hint}")
 
     def _look_on_path(self, name: str) -> Obstacle | None:
         found = [Path(each, name) for each in SERVICE_PATH if Path(each, name).is_file()]
@@ -127,9 +157,9 @@ class ServiceView:
             return obstacle
         for parent in reversed(real.parents):
             if not self._account.may(parent, EXECUTE):
-                return Obstacle(f"cannot be reached by {self.who}: {parent} is closed to it", move)
+                return Obstacle(f"cannot be reached by {self._who}: {parent} is closed to it", move)
         if not self._account.may(real, _needed(real, use)):
-            return denied(use, str(path), self.who)
+            return denied(use, str(path), self._who)
         if use is Use.RUN and (setting := _nearest(real, self._execution)):
             return Obstacle(f"may not be run by the service: {setting} of {UNIT}", move)
         return None
@@ -144,9 +174,9 @@ def daemon_view(file: Path | None, environ: Mapping[str, str], root: Path = Path
     unit = installed_unit(root)
     # Set by systemd, and by scripts/run and scripts/voxctl: the daemon has the environment of this process.
     if unit is None or environ.get("STATE_DIRECTORY"):
-        return OwnView()
+        return OwnView(environ)
     chosen = default_config_file(environ) if file is None else file
-    return service_view(unit) if os.geteuid() == 0 or chosen == unit.config_file() else OwnView()
+    return service_view(unit) if os.geteuid() == 0 or chosen == unit.config_file() else OwnView(environ)
 
 
 def service_view(unit: Unit) -> ServiceView:
