@@ -141,7 +141,7 @@ async def test_a_skill_with_nothing_to_say_is_silent(parts: Parts) -> None:
     parts.skills.reply = SkillReply("", "stop")
     assert await replies(parts, Request("t1", "default", text="stop")) == [
         Transcript("stop", True, "text"),
-        ReplyEnd(),
+        ReplyEnd(silent=True),
     ]
 
 

@@ -407,6 +407,7 @@ async def test_a_question_of_the_device_listens_again_and_keeps_the_agent(house:
 
 async def test_an_unanswered_follow_up_leaves_no_turn(house: House) -> None:
     async def asking(request: Request) -> AsyncGenerator[ReplyItem]:
+        yield ReplyText("For how long?")
         yield ReplyEnd(expects_answer=True)
 
     house.provider.script = asking
@@ -476,6 +477,44 @@ async def test_a_provider_that_falls_silent_is_given_up(house: House, said_befor
     assert turn.outcome == "timeout"
     assert house.provider.spoken == ["Sorry, that took too long."]
     assert house.provider.closed == 1
+
+
+async def test_a_burst_of_audio_is_heard_before_silence_counts(house: House) -> None:
+    house.runner.configure(TurnConfig(reply_timeout_s=0.02))
+
+    async def burst(request: Request) -> AsyncGenerator[ReplyItem]:
+        yield ReplyText("It is noon.")
+        yield ReplyAudio(Clip(bytes(SAMPLE_RATE_HZ // 5), SAMPLE_RATE_HZ))
+        done = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_later(0.09, done.set_result, None)
+        await done
+        yield ReplyEnd()
+
+    house.provider.script = burst
+    turn = await house.turn(QuestionReceived("what time is it", speak=True))
+    assert turn.outcome == "answered"
+
+
+@pytest.mark.parametrize("end", [ReplyEnd(), ReplyText(" "), None])
+async def test_silence_is_no_answer(house: House, end: ReplyItem | None) -> None:
+    async def empty(request: Request) -> AsyncGenerator[ReplyItem]:
+        yield Transcript("what time is it", True, "text")
+        if end is not None:
+            yield end
+
+    house.provider.script = empty
+    turn = await house.turn(QuestionReceived("what time is it", speak=True))
+    assert turn.outcome == "empty_answer"
+    assert house.provider.spoken == ["Sorry, my assistant had no answer to that. Please ask again."]
+
+
+async def test_an_action_may_be_the_answer(house: House) -> None:
+    async def acts(request: Request) -> AsyncGenerator[ReplyItem]:
+        yield ReplyEnd(silent=True)
+
+    house.provider.script = acts
+    turn = await house.turn(QuestionReceived("stop", speak=True))
+    assert turn.outcome == "answered"
 
 
 async def test_the_playback_time_of_a_long_reply_does_not_count_for_the_provider(house: House) -> None:

@@ -70,10 +70,12 @@ class ReplyEnd:
     """The reply is complete; ``expects_answer`` when it ends with a question.
 
     ``refusal`` is why the device itself could not answer, a `voxd.skills.contract.Refusal`, "" when it could.
+    ``silent``: what was done is the answer, such as a voice that stops; any other reply has words or audio.
     """
 
     expects_answer: bool = False
     refusal: str = ""
+    silent: bool = False
 
 
 class LatencyStep(StrEnum):

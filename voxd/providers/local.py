@@ -56,7 +56,7 @@ class LocalProvider:
                 async with aclosing(self.speak(reply.text)) as clips:
                     async for clip in clips:
                         yield ReplyAudio(clip)
-        yield ReplyEnd(reply.expects_answer, reply.refusal or "")
+        yield ReplyEnd(reply.expects_answer, reply.refusal or "", silent=not reply.text)
 
     def speak(self, text: str) -> AsyncGenerator[Clip]:
         """Speak ``text`` sentence by sentence."""

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from voxd.audio.playback import Playback
 from voxd.audio.speaker import Speaker
-from voxd.errors import DeadlineExceeded, VoxdError
+from voxd.errors import DeadlineExceeded, NoAnswer, VoxdError
 from voxd.events import Emit
 from voxd.frames import Clip
 from voxd.observe.ledger import TurnStage
@@ -93,13 +93,17 @@ class ReplyPlayer:
         self._tasks = TaskScope("reply")
         self._deadline: asyncio.Timeout | None = None
         self._reply_timeout_s: float | None = None
+        # When the user will have heard everything that has come (time of the loop).
+        self._heard_s = 0.0
+        # Words or audio have come, or silence is the answer.
+        self._has_answer = False
 
     async def run(self, replies: AsyncGenerator[ReplyItem]) -> None:
         """Consume ``replies`` to the end and return once the last sample was played.
 
-        Raises what the provider raises, and `DeadlineExceeded` when nothing arrives within the time set by
-        `expect_reply`. Without a loudspeaker the reply goes on without sound. However it ends, the
-        loudspeaker holds nothing of it afterwards.
+        Raises what the provider raises, `DeadlineExceeded` when the user hears nothing for the time set by
+        `expect_reply`, and `NoAnswer` for a reply without words or audio. Without a loudspeaker the reply
+        goes on without sound. However it ends, the loudspeaker holds nothing of it afterwards.
         """
         try:
             async with asyncio.timeout(self._reply_timeout_s) as self._deadline, aclosing(replies):
@@ -118,12 +122,17 @@ class ReplyPlayer:
                     break
                 if isinstance(item, ReplyAudio):
                     player = player or self._tasks.start(self._play(), is_awaited=True)
+                    now_s = asyncio.get_running_loop().time()
+                    self._heard_s = max(self._heard_s, now_s) + item.clip.duration_s
                     # From here on playback sets the pace, not the provider.
                     self._wait_for_provider(False)
                     await self._clips.put(item.clip)
                 # A transcript or a step is not a piece of the reply: the deadline of the first one goes on.
                 if not isinstance(item, Transcript | StepReached):
                     self._wait_for_provider(True)
+            if not self._has_answer:
+                # No provider may answer with silence, whatever it calls its reply.
+                raise NoAnswer("the reply is empty")
             self._wait_for_provider(False)
             await self._clips.put(None)
             if player:
@@ -135,7 +144,7 @@ class ReplyPlayer:
             await self.stop()
 
     def expect_reply(self, timeout_s: float) -> None:
-        """The question is complete: each piece of the reply may take ``timeout_s`` from now on."""
+        """The question is complete: from now on the user may hear nothing for ``timeout_s`` at most."""
         self._reply_timeout_s = timeout_s
         if self._deadline and not self._is_playing:
             self._wait_for_provider(True)
@@ -156,11 +165,19 @@ class ReplyPlayer:
     def _wait_for_provider(self, waiting: bool) -> None:
         self._is_playing = not waiting
         if self._deadline and self._reply_timeout_s is not None:
-            # A deadline per piece, not for the whole reply: a long story is not a fault.
-            now_s = asyncio.get_running_loop().time()
+            # A deadline per piece, not for the whole reply: a long story is not a fault. Nor is a vendor that
+            # sends a minute of audio at once and then waits for its end.
+            now_s = max(asyncio.get_running_loop().time(), self._heard_s)
             self._deadline.reschedule(now_s + self._reply_timeout_s if waiting else None)
 
     def _record(self, item: ReplyItem) -> None:
+        match item:
+            case ReplyText(text):
+                self._has_answer = self._has_answer or bool(text.strip())
+            case ReplyAudio():
+                self._has_answer = True
+            case ReplyEnd(silent=True):
+                self._has_answer = True
         if self._abandoned:
             return
         match item:
