@@ -19,6 +19,7 @@ from voxd.control.sockets import ListeningSocket
 from voxd.device.appliance import Appliance
 from voxd.device.inputs import EventInputs, VoiceControl, button_input
 from voxd.device.left_out import command_problems, start_sentence
+from voxd.device.problem_watch import ProblemWatch
 from voxd.device.provider_services import ProviderServices
 from voxd.device.shutdown import ShutdownSequence
 from voxd.device.status import StatusReporter, spoken_name
@@ -107,6 +108,8 @@ class Daemon:
         opened(self.buttons.close)
         if not self.runner.machine.muted:
             await self.microphone.start()
+        opened(self.problem_watch.close)
+        self.problem_watch.start()
         control = self.config.control
         limits = Limits(max_line_bytes=control.max_line_bytes, max_clients=control.max_clients)
         # Last, so that no client finds a device that is half open; early ones wait in the kernel's queue.
@@ -273,8 +276,11 @@ class Daemon:
             database=self.database,
             leds=self.leds,
             buttons=self.buttons,
+            settings=self.settings,
+            failed_commands=self.skills.failed_commands,
             command_problems=self._command_problems,
         )
+        self.problem_watch = ProblemWatch(reporter.problems_by_part, emit=self.bus.emit, clock=self.clock)
         return Appliance(
             self.config,
             read_config=read_config,

@@ -47,6 +47,8 @@ class EventType(StrEnum):
     TIMER_RINGING = "timer.ringing"
     TIMER_STOPPED = "timer.stopped"
     TIMER_CHANGED = "timer.changed"
+    PROBLEM_FOUND = "problem.found"
+    PROBLEM_SOLVED = "problem.solved"
     ERROR_GENERAL = "error"
     CONNECTION_STARTING = "connection.starting"
     CONNECTION_ESTABLISHED = "connection.established"
@@ -211,6 +213,10 @@ EVENT_TYPES: Mapping[EventType, Payload] = MappingProxyType(
             what=str,
             due_s=float,
         ),
+        EventType.PROBLEM_FOUND: _says(
+            "A part of the device has a problem: it is in the status from now on.", part=str, message=str
+        ),
+        EventType.PROBLEM_SOLVED: _says("That problem is gone.", part=str),
         EventType.ERROR_GENERAL: _says(
             "Something went wrong; the library adds the exception, its text and whether to go on.",
             code=str,

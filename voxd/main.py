@@ -58,7 +58,7 @@ ONCE_GRACE_S = 2.0
 STOP_LIMIT_S = 5.0
 
 # Prefixes of the events that may change systemd's STATUS line.
-SHOWN_IN_STATUS = ("state.", "audio.", "output.", "engine.", "mute.", "provider.")
+SHOWN_IN_STATUS = ("state.", "audio.", "output.", "engine.", "mute.", "provider.", "timer.", "problem.")
 
 
 class _Parser(argparse.ArgumentParser):

@@ -55,6 +55,8 @@ class DeviceStatus(msgspec.Struct, frozen=True):
     problems: tuple[str, ...]
     agents: tuple[AgentStatus, ...] = ()
     queued: int = 0
+    ringing: tuple[str, ...] = ()
+    """What rings now: its kind and number, such as "timer 3"."""
 
 
 class QuestionResult(msgspec.Struct, frozen=True):

@@ -25,6 +25,19 @@ def test_the_summary_of_a_state(state: State, words: list[str], problems: list[s
     assert summarize(state, words=words, device="mic", problems=problems) == sentence
 
 
+@pytest.mark.parametrize(
+    ("state", "sentence"),
+    [
+        (State.IDLE, "Ringing: timer 3 and alarm 4"),
+        (State.MUTED, "Ringing: timer 3 and alarm 4, muted"),
+        (State.SPEAKING, "Speaking"),
+    ],
+)
+def test_what_rings_is_in_the_summary(state: State, sentence: str) -> None:
+    ringing = ("timer 3", "alarm 4")
+    assert summarize(state, words=["alexa"], device="mic", problems=[], ringing=ringing) == sentence
+
+
 def test_every_state_has_a_sentence() -> None:
     for state in State:
         assert summarize(state, words=[], device="mic", problems=[])

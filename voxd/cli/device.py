@@ -65,6 +65,8 @@ def register(subparsers: Any) -> None:
 def show_status(args: Namespace) -> int:
     """``voxctl status``."""
     status = request(args, "system.status")
+    # An older daemon does not say what rings.
+    ringing = f", ringing: {' and '.join(status['ringing'])}" if status.get("ringing") else ""
     if args.json:
         print_json(status)
         return OK
@@ -90,7 +92,7 @@ def show_status(args: Namespace) -> int:
     fields |= {
         "leds": status["leds"],
         "button": status["button"],
-        "timers": str(status["timers"]),
+        "timers": f"{status['timers']}{ringing}",
         "turns": str(status["turns"]),
     }
     if status["queued"]:

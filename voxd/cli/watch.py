@@ -16,7 +16,8 @@ SMALL = 0.1
 CONTINUED = "\n         "
 """Before the rest of a line: below the words after the time."""
 
-_COLOURS = {"wake": "\x1b[36m", "turn": "\x1b[32m", "error": "\x1b[31m", "audio": "\x1b[33m"}
+_RED = "\x1b[31m"
+_COLOURS = {"wake": "\x1b[36m", "turn": "\x1b[32m", "error": _RED, "problem": _RED, "audio": "\x1b[33m"}
 
 
 def register(subparsers: Any) -> None:
@@ -76,10 +77,16 @@ def _printer(colours: bool) -> Any:
         if colours and "type" in message:
             colour = _COLOURS.get(message["type"].partition(".")[0], "")
             end = "\x1b[0m" if colour else ""
-        shown = wrap(line(message), terminal_columns())
-        print(f"{colour}{CONTINUED.join(shown)}{end}", flush=True)
+        for text in (line(message), *opening_problems(message)):
+            print(f"{colour}{CONTINUED.join(wrap(text, terminal_columns()))}{end}", flush=True)
 
     return show
+
+
+def opening_problems(message: dict[str, Any]) -> list[str]:
+    """Return a line for each problem that lasts when the subscription begins."""
+    problems = message["state"].get("problems", ()) if "state" in message else ()
+    return [clean(f"{time.strftime('%H:%M:%S')} problem {problem}") for problem in problems]
 
 
 def line(message: dict[str, Any]) -> str:

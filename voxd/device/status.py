@@ -1,6 +1,6 @@
 """The state of the device: values for `voxctl status`, a sentence for systemd and one to speak."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from voxd import __version__, reports
@@ -19,6 +19,7 @@ from voxd.listen.speech_input import SpeechInput
 from voxd.local.chain import SynthesizerChain, TranscriberChain
 from voxd.skills.timing.timers import Timers
 from voxd.store.db import Database
+from voxd.store.settings import SettingsFile
 from voxd.turn.inputs import State
 from voxd.turn.runner import TurnRunner
 
@@ -39,13 +40,22 @@ def spoken_name(word: str) -> str:
 
 
 def summarize(
-    state: State, *, words: Sequence[str], device: str, problems: Sequence[str], broken_words: int = 0
+    state: State,
+    *,
+    words: Sequence[str],
+    device: str,
+    problems: Sequence[str],
+    broken_words: int = 0,
+    ringing: Sequence[str] = (),
 ) -> str:
     """Return the sentence for ``state``.
 
     ``words`` are the wake words that are switched on and work, ``broken_words`` counts those that do not.
+    ``ringing`` is what rings, such as "timer 3".
     """
     match state:
+        case State.IDLE | State.MUTED | State.ERROR if ringing:
+            base = f"Ringing: {' and '.join(ringing)}{', muted' if state is State.MUTED else ''}"
         case State.IDLE if words:
             names = " or ".join(f'"{spoken_name(word)}"' for word in words)
             base = f"Listening for {names} on {device}"
@@ -81,6 +91,9 @@ class StatusReporter:
     database: Database
     leds: LedDisplay
     buttons: Buttons
+    settings: SettingsFile
+    failed_commands: Mapping[str, str]
+    """Why custom commands did not work the last time, by name."""
     command_problems: tuple[str, ...] = ()
     """Custom commands that cannot run, and why."""
 
@@ -115,6 +128,7 @@ class StatusReporter:
             problems=self.problems(),
             agents=self.providers.router.agents(),
             queued=self.providers.offline_queue.waiting,
+            ringing=self._ringing(),
         )
 
     def summary(self) -> str:
@@ -125,6 +139,7 @@ class StatusReporter:
             device=self.microphone.device,
             problems=self.problems(),
             broken_words=len(self.speech_input.problems),
+            ringing=self._ringing(),
         )
 
     def spoken_summary(self) -> str:
@@ -138,21 +153,38 @@ class StatusReporter:
 
     def problems(self) -> tuple[str, ...]:
         """Return the problems of the device as text, the most serious first."""
+        return tuple(self.problems_by_part().values())
+
+    def problems_by_part(self) -> dict[str, str]:
+        """Return the problems of the device by the part that has it, the most serious first."""
         # In order of what they take away: hearing, speaking, one wake word, quality, the cloud, storage.
-        found = []
+        found = {}
         if self.microphone.problem:
-            found.append(f"microphone {self.microphone.device}: {self.microphone.problem}")
+            found["microphone"] = f"microphone {self.microphone.device}: {self.microphone.problem}"
         if self.speaker.problem:
-            found.append(f"loudspeaker {self.speaker.device}: {self.speaker.problem}")
-        found += [f"wake word {problem.word}: {problem.error}" for problem in self.speech_input.problems]
+            found["loudspeaker"] = f"loudspeaker {self.speaker.device}: {self.speaker.problem}"
+        for word in self.speech_input.problems:
+            found[f"wake word {word.word}"] = f"wake word {word.word}: {word.error}"
         for engine in (self.transcriber.status(), self.synthesizer.status()):
             if engine.problem:
-                found.append(f"{engine.active} stands in for {engine.configured}: {engine.problem}")
-        found += self.command_problems
-        found += self.providers.problems()
+                stands_in = f"{engine.active} stands in for {engine.configured}: {engine.problem}"
+                found[engine.kind] = stands_in
+        for problem in self.command_problems:
+            # "command NAME: reason"
+            found[problem.partition(":")[0]] = problem
+        for name, reason in self.failed_commands.items():
+            found[f"command {name}"] = f"command {name} failed: {reason}"
+        for problem in self.providers.problems():
+            found[f"provider: {problem.partition(':')[0]}"] = problem
         if self.database.problem:
-            found.append(self.database.problem)
-        return tuple(found)
+            found["database"] = self.database.problem
+        if self.settings.problem:
+            found["settings"] = self.settings.problem
+        return found
+
+    def _ringing(self) -> tuple[str, ...]:
+        # Without its name, which a user spoke: any local user may read the status.
+        return tuple(f"{entry.kind} {entry.id}" for entry in self.timers.ringing())
 
     def _level_dbfs(self) -> float | None:
         ring, microphone = self.ring, self.microphone

@@ -6,7 +6,7 @@ import logging
 import os
 import re
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 from urllib.parse import quote
 
@@ -54,8 +54,14 @@ def fill_json(template: str, slots: Mapping[str, Any]) -> bytes:
     return body.encode()
 
 
-async def run(command: Command, slots: Mapping[str, Any]) -> str:
-    """Do what ``command`` says; returns what to say, which is the reason when it did not work."""
+async def run(
+    command: Command, slots: Mapping[str, Any], failures: MutableMapping[str, str] | None = None
+) -> str:
+    """Do what ``command`` says; returns what to say, which is the reason when it did not work.
+
+    ``failures`` then holds that reason under its name, until it works.
+    """
+    failures = {} if failures is None else failures
     action = command.action
     name = re.sub(r"[-_]+", " ", command.name)
     try:
@@ -68,10 +74,13 @@ async def run(command: Command, slots: Mapping[str, Any]) -> str:
                 said = await _within(action.timeout_s, call_address(action, slots))
     except DeadlineExceeded:
         _log.warning("the command %s took longer than its time limit", command.name)
+        failures[command.name] = "it took longer than its time limit"
         return f"Sorry, the command {name} took too long."
     except VoxdError as error:
         _log.warning("the command %s failed: %s; %s", command.name, error, error.hint)
+        failures[command.name] = str(error)
         return f"Sorry, the command {name} failed: {error}."
+    failures.pop(command.name, None)
     return said or fill_slots(command.reply, slots)
 
 

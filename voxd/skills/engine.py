@@ -68,6 +68,8 @@ class SkillEngine:
 
         Raises `ConfigError` when a sentence of the owner's commands cannot be read.
         """
+        self.failed_commands: dict[str, str] = {}
+        """Why each of the owner's commands failed that did not work the last time, by name."""
         self._config = config
         self._clock = clock
         self._timers = timers
@@ -202,7 +204,7 @@ class SkillEngine:
     async def _do(self, match: Match) -> SkillReply:
         if match.intent.startswith(_COMMAND):
             command = self._commands[match.intent.removeprefix(_COMMAND)]
-            return SkillReply(await custom.run(command, match.slots), match.intent)
+            return SkillReply(await custom.run(command, match.slots, self.failed_commands), match.intent)
         return await self._handle(match.intent, match.slots)
 
     async def perform(self, intent: str, slots: Slots) -> SkillReply:

@@ -29,6 +29,8 @@ class SettingsFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.values = self._written = self._read()
+        self.problem = ""
+        """Why the last change could not be saved, "" when it was."""
         self._tasks = TaskScope("settings")
         self._writing: asyncio.Task[None] | None = None
 
