@@ -5,13 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.properties import examples
+from voxd.spoken.speech_filter import MAX_HELD_CHARS
 from voxd.text import (
     FIRST_PIECE_CHARS,
-    MAX_HELD_CHARS,
     MAX_PIECE_CHARS,
     MIN_CLAUSE_CHARS,
+    UNSPEAKABLE,
     ClauseSplitter,
+    Piece,
     sentences,
+    speakable,
     strip_markdown,
 )
 
@@ -50,7 +53,6 @@ def test_a_reply_is_cut_where_a_speaker_would_pause(text: str, pieces: list[str]
     [
         ("two * three * four", "two * three * four"),
         ("snake_case_name", "snake_case_name"),
-        ("```python\nx = 1\n```", "\nx = 1\n"),
         ("***bold***", "bold"),
         ("---", ""),
     ],
@@ -90,11 +92,21 @@ def test_the_first_piece_of_a_long_sentence_is_short() -> None:
     assert len(first) <= FIRST_PIECE_CHARS
 
 
-def cut(text: str, size: int | None = None) -> list[str]:
-    clauses = ClauseSplitter()
+def pieces_of(text: str, size: int | None = None) -> tuple[list[Piece], str]:
+    """The pieces that are to be spoken, and the written text behind the last."""
+    clauses, pieces, taken_back = ClauseSplitter(), list[Piece](), 0
     chunks = [text] if size is None else [text[at : at + size] for at in range(0, len(text), size)]
-    pieces = [piece for chunk in chunks for piece in clauses.feed(chunk)]
-    return pieces + clauses.finish()
+    for chunk in (*chunks, None):
+        found = clauses.finish() if chunk is None else clauses.feed(chunk)
+        if clauses.retractions > taken_back:
+            taken_back = clauses.retractions
+            pieces = []
+        pieces += found
+    return pieces, clauses.unspoken
+
+
+def cut(text: str, size: int | None = None) -> list[str]:
+    return [piece.spoken for piece in pieces_of(text, size)[0]]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +129,7 @@ def cut(text: str, size: int | None = None) -> list[str]:
         ('He said "no." Then left.', ['He said "no."', "Then left."]),
         (
             "See https://a.example/x.html?y=1, or not. Bye.",
-            ["See https://a.example/x.html?y=1,", "or not.", "Bye."],
+            ["See, or not.", "Bye."],
         ),
         ("See [the docs. All](https://x.y/z.a) now. Bye.", ["See the docs. All now.", "Bye."]),
         ("Use [this](https://x.y/z). Bye.", ["Use this.", "Bye."]),
@@ -127,8 +139,8 @@ def cut(text: str, size: int | None = None) -> list[str]:
         ),
         ("**Note. This matters.** Then go.", ["Note.", "This matters.", "Then go."]),
         ("Use `ls` in snake_case_dir. 2 * 3 is 6.", ["Use ls in snake_case_dir.", "2 * 3 is 6."]),
-        ("Code:\n```python\nx = 1\n```\nDone.", ["Code:", "x = 1", "Done."]),
-        ("```ls -l``` lists. Bye.", ["ls -l lists. Bye."]),
+        ("Code:\n```python\nx = 1\n```\nDone.", ["Code:", "Done."]),
+        ("```ls -l``` lists. Bye.", ["ls -l lists.", "Bye."]),
         (
             "| Day | High. Low |\n|---|:--:|\n| Mon | 3 |\nEnd.",
             ["Day, High. Low", "Mon, 3", "End."],
@@ -146,7 +158,7 @@ def test_an_answer_is_cut_where_a_speaker_would_pause(text: str, pieces: list[st
 def test_the_first_clause_goes_out_before_the_sentence_is_written() -> None:
     clauses = ClauseSplitter()
     assert clauses.feed("In that case,") == []
-    assert clauses.feed(" ") == ["In that case,"]
+    assert clauses.feed(" ") == [Piece("In that case,", "In that case, ")]
     assert clauses.feed("I would, if I were you, go") == []
     assert clauses.rest == "I would, if I were you, go"
 
@@ -158,7 +170,7 @@ def test_nothing_is_held_back_for_ever() -> None:
     assert clauses.feed("x" * (MAX_PIECE_CHARS + 1))
 
 
-ANYTHING = st.text(alphabet="ab 1,.!?;:()[]|`*_#->~\n。é\U0001f600", max_size=500)
+ANYTHING = st.text(alphabet='ab 1,.!?;:()[]|`*_#->~\n。é\U0001f600<$\\{}"/&h【】†', max_size=500)
 PLAIN = st.text(alphabet="ab cdE,.!?;:12|*_\n-'\"", max_size=700)
 
 
@@ -196,3 +208,146 @@ def test_no_clause_is_empty_or_too_long(text: str) -> None:
 
 def test_a_first_clause_is_never_a_stump() -> None:
     assert len(cut("No, I would not do that, if I were you, friend.")[0]) >= MIN_CLAUSE_CHARS
+
+
+SPOKEN = [
+    # Thoughts and control tokens, whatever the model.
+    ("I should greet. Then go.</think>Hello there.", ["Hello there."]),
+    ("Hello. <think>A plan. Really?</think> World.", ["Hello.", "World."]),
+    ("<thinking>\nLong. Very.\n</thinking>\n\nYes.", ["Yes."]),
+    ("<THINK>x</Think>Yes.", ["Yes."]),
+    ("<think>never closed. At all.", []),
+    ("<reasoning effort='high'>x</reasoning>Yes.", ["Yes."]),
+    ("[THINK]One. Two.[/THINK]It is noon.", ["It is noon."]),
+    ("◁think▷Hm. So.◁/think▷It is noon.", ["It is noon."]),
+    ("<|begin_of_thought|>Hm. So.<|end_of_thought|>It is noon.", ["It is noon."]),
+    ("<|START_THINKING|>Hm.<|END_THINKING|><|START_RESPONSE|>It is noon.<|END_RESPONSE|>", ["It is noon."]),
+    (
+        "<|channel|>analysis<|message|>User asks. Hm.<|end|>"
+        "<|start|>assistant<|channel|>final<|message|>It is noon.<|return|>",
+        ["It is noon."],
+    ),
+    ('<|channel|>commentary to=functions.f <|constrain|>json<|message|>{"a": "b. c"}<|call|>', []),
+    ("analysisThe user asks. We say noon.assistantfinalIt is noon.", ["It is noon."]),
+    ("<|im_start|>assistant\nHello.<|im_end|>", ["Hello."]),
+    ("<|start_header_id|>assistant<|end_header_id|>\n\nHello.<|eot_id|>", ["Hello."]),
+    ("<bos>Hello.</s><eos><|endoftext|>", ["Hello."]),
+    ("<s>[INST] Hi. [/INST] Hello.</s>", ["Hi.", "Hello."]),
+    ("Hello.<｜end▁of▁sentence｜>", ["Hello."]),  # noqa: RUF001
+    # Calls of tools as text.
+    ('Let me see.<tool_call>{"name": "f", "arguments": {}}</tool_call>', ["Let me see."]),
+    ('{"name": "get_time", "arguments": {"zone": "U. T. C."}}', []),
+    ('Sure. {"name": "f", "parameters": {"a": [1, "}"]}} Done.', ["Sure.", "Done."]),
+    ('[{"name": "f", "arguments": {}}]', []),
+    ('[TOOL_CALLS][{"name": "f", "arguments": {}}]', []),
+    ('<function=f>{"a": 1}</function>Done.', ["Done."]),
+    (
+        "<function_calls><invoke name='f'><parameter name='a'>1. 2.</parameter></invoke></function_calls>Ok.",
+        ["Ok."],
+    ),
+    ("<|tool_calls_section_begin|>x. y<|tool_calls_section_end|>Ok.", ["Ok."]),
+    ("<|python_tag|>f.call(query='a. b')<|eom_id|>Ok.", ["Ok."]),
+    # Code.
+    ("So:\n\n```python\nprint('hi. ho')\n```\n\nThat is it.", ["So:", "That is it."]),
+    ("1. Run:\n   ```\n   ls -l\n   ```\n2. Done", ["1. Run:", "2. Done"]),
+    ("~~~\nx = 1\n~~~\nok", ["ok"]),
+    ("```\nnever closed. x", []),
+    ("```markdown\n# Title\nText here.\n```", ["Title", "Text here."]),
+    ('Use `ls` or `print("x. y")`, then `foo()`.', ["Use ls or, then foo."]),
+    # Addresses.
+    ("See https://a.b/c?d=e.f, or (https://x.y/z_(a)).", ["See, or."]),
+    ("Go to www.example.com/x. Or to example.com now.", ["Go to.", "Or to example.com now."]),
+    (
+        "Ask bob@x.org now, <ann@x.org> or mailto:joe@x.de.",
+        ["Ask bob@x.org now,", "ann@x.org or joe@x.de."],
+    ),
+    ("[docs](https://x.y) and ![a fox](https://x.y/a.png) and <https://x.y>.", ["docs and a fox and."]),
+    ('[1]: https://x.y "Title"\nHi.', ["Hi."]),
+    ("Sources:\n1. https://a.b/c\n2. https://d.e/f", ["Sources:"]),
+    # Citations.
+    ("So it is【4:0†source】. Or so 【12†L1-L5】.", ["So it is.", "Or so."]),
+    ("Water boils [1]. It freezes [2, 3] too[^4].", ["Water boils.", "It freezes too."]),
+    ("As said [[1]](https://x.y). Or [2](https://x.y).", ["As said.", "Or."]),
+    ("Yes\ue200cite\ue202turn0search1\ue201.", ["Yes."]),
+    (":contentReference[oaicite:0]{index=0}Yes.", ["Yes."]),
+    # TeX.
+    (r"The area is \(\pi r^2\). And \[ a^2 + b. c \] too.", ["The area is.", "And too."]),
+    (r"So $E = mc^2$ holds. $$\frac{1}{2}. x$$ ends.", ["So holds.", "ends."]),
+    ("If $x$ is 5, $n+1$ is not.", ["If x is 5, n+1 is not."]),
+    (r"It is \boxed{42}.", ["It is 42."]),
+    # HTML.
+    ("<p>One <b>two</b>.</p><br/>Tom &amp; Jerry&nbsp;run.", ["One two.", "Tom & Jerry run."]),
+    ('<a href="https://x.y. z">Here</a> it is.<!-- no. no -->', ["Here it is."]),
+    ("<script>var a = 1. b;</script>Hi.", ["Hi."]),
+    ('<speak><prosody rate="slow">Hi.</prosody></speak>', ["Hi."]),
+    # Stage directions and tasks.
+    ("*laughs* Hello! *clears throat softly* It is *really* good.", ["Hello!", "It is really good."]),
+    ("- [ ] milk\n- [x] bread", ["milk", "bread"]),
+]
+
+PROSE = [
+    "a < b and 5 > 3, and x<y but y>z.",
+    "It costs $5 and $6, or $20/month, and 5$ more.",
+    "Between $5-$10, $HOME and $PATH.",
+    'He wrote "teh" [sic] and [laughs].',
+    "I love <3 you <- truly -> always.",
+    "AT&T and R&D said so.",
+    "Replace <your name> here.",
+    "A set {1, 2} and {name}.",
+    "At 10:30:15 the ratio is 3:4:5.",
+    r"C:\Users\bob is a folder.",
+    "【重要】 is a heading.",
+    "The user manual is here.",
+    "What is 2 * 3 * 4?",
+    "ha, hat, www, and mail are words.",
+]
+
+
+@pytest.mark.parametrize(("text", "spoken"), SPOKEN)
+def test_what_is_not_for_the_ear_is_not_spoken_but_written(text: str, spoken: list[str]) -> None:
+    for size in (None, 1, 2, 3, 7):
+        pieces, rest = pieces_of(text, size)
+        assert [piece.spoken for piece in pieces] == spoken
+        assert text.endswith("".join(piece.written for piece in pieces) + rest)
+
+
+@pytest.mark.parametrize("text", PROSE)
+def test_prose_that_resembles_markup_is_spoken(text: str) -> None:
+    assert " ".join(cut(text)) == text
+
+
+@examples(100)
+@given(st.lists(st.sampled_from([text for text, _ in SPOKEN] + PROSE), max_size=4), st.integers(1, 30))
+def test_no_division_of_a_text_changes_what_is_spoken(texts: list[str], size: int) -> None:
+    text = "\n".join(texts)
+    assert cut(text, size) == cut(text, 1) == cut(text)
+
+
+@examples(100)
+@given(ANYTHING)
+def test_all_that_was_written_is_kept(text: str) -> None:
+    clauses = ClauseSplitter()
+    pieces = clauses.feed(text) + clauses.finish()
+    assert "".join(piece.written for piece in pieces) + clauses.unspoken == text
+
+
+def test_an_answer_that_cannot_be_spoken_says_so() -> None:
+    assert sentences("```\nx = 1\n```") == [UNSPEAKABLE]
+    assert sentences("https://x.y") == [UNSPEAKABLE]
+    assert sentences("\U0001f44d") == [UNSPEAKABLE]
+    assert sentences("... ?!") == []
+    assert [speakable(text) for text in ("`42`", "$42$", r"\boxed{42}", "<b>42</b>")] == ["42"] * 4
+    assert speakable("**Hi**, `x = 1` there.") == "Hi, there."
+
+
+def test_a_thought_that_was_not_marked_at_its_beginning_is_not_begun() -> None:
+    clauses, thought = ClauseSplitter(), "Okay, the user asks for the time. It is noon. So: </think>"
+    assert clauses.feed(thought) == []
+    assert clauses.feed("It is noon. ") == [Piece("It is noon.", f"{thought}It is noon. ")]
+    assert clauses.retractions == 1
+
+
+def test_what_only_looks_like_a_thought_is_spoken_at_the_end() -> None:
+    clauses = ClauseSplitter()
+    assert clauses.feed("The user is always right. Yes. ") == []
+    assert [piece.spoken for piece in clauses.finish()] == ["The user is always right.", "Yes."]

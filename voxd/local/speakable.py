@@ -3,7 +3,7 @@
 import unicodedata
 
 from voxd.errors import InvalidRequest
-from voxd.text import sentences
+from voxd.text import speakable
 
 MAX_CHARS = 8192
 """The longest text that is spoken on request: some nine minutes."""
@@ -51,12 +51,12 @@ def check_speakable(text: str, language: str) -> None:
         message = f"the text has {len(text)} characters, at most {MAX_CHARS} are spoken"
         raise InvalidRequest(message, code="text_too_long", hint="divide it")
     # The rule by which everything is spoken: what it drops is not heard.
-    pieces = sentences(text)
-    if not pieces:
+    words = speakable(text)
+    if not words:
         message = "nothing of the text can be spoken: it has no words"
         raise InvalidRequest(message, code="nothing_to_say", hint="use words, not only emoji, marks or code")
     scripts = _scripts_of(language)
-    if not any(_is_spoken(letter, scripts) for piece in pieces for letter in piece):
+    if not any(_is_spoken(letter, scripts) for letter in words):
         message = f"the voice of the device speaks {language} and cannot read this script"
         raise InvalidRequest(message, code="script_not_spoken", hint="set tts.language and a voice for it")
 

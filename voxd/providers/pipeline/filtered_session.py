@@ -19,7 +19,7 @@ from voxd.providers.pipeline.middleware import (
 from voxd.providers.settings import SessionConfig
 from voxd.providers.usage import Cost, Usage
 from voxd.tasks import TaskScope
-from voxd.text import ClauseSplitter
+from voxd.text import ClauseSplitter, Piece
 
 
 class FilteredSession(BaseProvider):
@@ -187,18 +187,22 @@ class ReplyText:
     async def add(self, text: str, filter: TextFilter) -> list[ProviderEvent]:
         """Return the pieces that ``text`` completes."""
         self._has_pieces = True
-        return await self._pass(self._splitter.feed(text), filter)
+        return await self._pass(_written(self._splitter.feed(text)), filter)
 
     async def end(self, whole: str, filter: TextFilter) -> list[ProviderEvent]:
         """Return the last piece and the whole text; ``whole`` is that of the vendor."""
         pieces: list[ProviderEvent] = []
         if self._has_pieces:
-            pieces = await self._pass(self._splitter.finish(), filter)
+            pieces = await self._pass(self._rest(), filter)
         else:
             # There were no pieces to report: only the whole text is.
-            await self._pass([*self._splitter.feed(whole), *self._splitter.finish()], filter)
+            await self._pass([*_written(self._splitter.feed(whole)), *self._rest()], filter)
         said = "".join(self._said)
         return [*pieces, *([events.TextOutput(said, False, self._response_id)] if whole and said else [])]
+
+    def _rest(self) -> list[str]:
+        # The vendor speaks by itself: what our own filter would not speak belongs to the transcript.
+        return [*_written(self._splitter.finish()), *filter(None, [self._splitter.unspoken.strip()])]
 
     async def _pass(self, clauses: Sequence[str], filter: TextFilter) -> list[ProviderEvent]:
         found: list[ProviderEvent] = []
@@ -209,6 +213,10 @@ class ReplyText:
                 self._said.append(text)
                 found.append(events.TextOutput(text, True, self._response_id))
         return found
+
+
+def _written(pieces: Sequence[Piece]) -> list[str]:
+    return [piece.written.strip() for piece in pieces]
 
 
 def filter_session(session: BaseProvider, names: Sequence[str], clock: Clock) -> BaseProvider:

@@ -18,7 +18,7 @@ from voxd.providers.pipeline.stage_stream import run_until
 from voxd.providers.pipeline.tts_chain import RATE_HZ, TtsTurn
 from voxd.providers.realtime.connect import translate_errors
 from voxd.tasks import TaskScope
-from voxd.text import ClauseSplitter
+from voxd.text import UNSPEAKABLE, ClauseSplitter, Piece, speakable
 
 BROKEN_OFF = "Sorry, I lost the thread there."
 """Spoken once when the model failed in the middle of a sentence that the user has heard the beginning of."""
@@ -64,8 +64,14 @@ class ReplyTask:
         self._clock = clock
         self._done = asyncio.Event()
         self._error: VoxdError | None = None
-        self._pieces: asyncio.Queue[str | None] = asyncio.Queue(MAX_PIECES)
+        self._pieces: asyncio.Queue[Piece | None] = asyncio.Queue(MAX_PIECES)
         self._last = ""
+        self._current: Piece | None = None
+        # The space behind the last reported text; reported before the next one.
+        self._space = ""
+        # Pieces taken back, of which nothing was spoken: their text stays in the transcript.
+        self._unspoken = ""
+        self._retractions = 0
         self._running: dict[str, asyncio.Task[None]] = {}
         self._is_cancelled = False
         self._is_stopped = False
@@ -88,7 +94,7 @@ class ReplyTask:
             # Silence is no answer: the middleware has stopped every clause, or none had words.
             raise stopped_error() if self._is_stopped else NoAnswer("the answer has nothing to say")
         if self.answer.spoken:
-            self._report(events.TextOutput(self.answer.text, response_id=self.response_id))
+            self._report(events.TextOutput(self._text, response_id=self.response_id))
             if self._start_tts is not None:
                 length_ms = self.answer.sound_ms
                 self._report(events.AudioOutputStopped(length_ms, self.response_id, self._item_id))
@@ -151,16 +157,17 @@ class ReplyTask:
                     elif isinstance(event, AnswerEnd):
                         self.answer.complete(event.completion, event.provider)
                     elif self._is_raw:
-                        await self._pieces.put(event.text)
+                        await self._pieces.put(Piece("", event.text))
                     else:
-                        await self._queue(splitter.feed(event.text))
-            await self._queue(splitter.finish())
+                        await self._queue(splitter, splitter.feed(event.text))
+            await self._queue(splitter, splitter.finish())
+            await self._queue_unspoken(splitter)
         except VoxdError as error:
             if not self._begun.is_set():
                 raise
             # An incomplete sentence is not spoken: half of it can mean the opposite.
             if self._start_tts is not None and (splitter.rest or not self._last.endswith(_SENTENCE_ENDS)):
-                await self._queue([BROKEN_OFF])
+                await self._put(Piece(BROKEN_OFF, f" {BROKEN_OFF}"))
             else:
                 self._error = error
         await self._pieces.put(None)
@@ -170,18 +177,55 @@ class ReplyTask:
         """Whether text is reported as the model writes it, for no stage after it needs whole clauses."""
         return self._start_tts is None and self._filter_clause is None
 
-    async def _queue(self, clauses: list[str]) -> None:
-        for clause in clauses:
-            text = clause if self._filter_clause is None else await self._filter_clause(clause)
+    async def _queue(self, splitter: ClauseSplitter, pieces: list[Piece]) -> None:
+        if splitter.retractions > self._retractions:
+            self._retractions = splitter.retractions
+            self._take_back()
+        for piece in pieces:
+            await self._put(piece)
+
+    async def _queue_unspoken(self, splitter: ClauseSplitter) -> None:
+        """Queue the text behind the last clause; say that nothing can be spoken when there is no clause.
+
+        Raises `NoAnswer` when the model wrote nothing but thoughts.
+        """
+        written = self._unspoken + splitter.unspoken
+        if self._is_raw or not written.strip():
+            return
+        if self._last:
+            await self._put(Piece("", written))
+        elif splitter.has_unspoken_answer:
+            await self._put(Piece(UNSPEAKABLE, written))
+        elif not self.answer.calls:
+            raise NoAnswer("the model wrote nothing but thoughts")
+
+    async def _put(self, piece: Piece) -> None:
+        """Queue ``piece`` as the middleware changes it; it sees the text as it was written."""
+        if self._filter_clause is not None and (clause := piece.written.strip()):
+            text = await self._filter_clause(clause)
             self._is_stopped = self._is_stopped or text is None
-            if text and text.strip():
-                self._last = text.strip()
-                await self._pieces.put(self._last)
+            if not text or not text.strip():
+                return
+            if text != clause:
+                spoken = speakable(text) if piece.spoken != UNSPEAKABLE else UNSPEAKABLE
+                piece = Piece(spoken, piece.written.replace(clause, text.strip(), 1))
+        self._last = piece.spoken or self._last
+        await self._pieces.put(piece)
+
+    def _take_back(self) -> None:
+        """Drop the clauses that are not audible yet: they were thoughts. One that is audible goes on."""
+        queued = [] if self._begun.is_set() else [self._current]
+        while not self._pieces.empty():
+            queued.append(self._pieces.get_nowait())
+        self._unspoken += "".join(piece.written for piece in queued if piece is not None)
+        if not self._begun.is_set():
+            self._last = ""
+            self._restart()
 
     def _restart(self) -> None:
         """Drop the clauses of the model that failed; none was spoken."""
         self._running["output"].cancel()
-        self._pieces = asyncio.Queue(MAX_PIECES)
+        self._pieces, self._current = asyncio.Queue(MAX_PIECES), None
         self._start("output", self._output)
 
     # --- output -----------------------------------------------------------------------------------
@@ -192,11 +236,15 @@ class ReplyTask:
         pieces = self._pieces
         tts = self._start_tts() if self._start_tts is not None else None
         while (piece := await pieces.get()) is not None:
+            self._current = piece
             if tts is None:
                 self._report_piece(piece)
                 continue
+            if not piece.spoken:
+                self._report_text(piece.written)
+                continue
             is_reported = False
-            async with aclosing(tts.speak(piece)) as clips:
+            async with aclosing(tts.speak(piece.spoken)) as clips:
                 async for clip in clips:
                     if not is_reported:
                         is_reported = True
@@ -206,14 +254,26 @@ class ReplyTask:
                 self.answer.spoken[-1] = replace(self.answer.spoken[-1], whole=True)
         self._done.set()
 
-    def _report_piece(self, piece: str) -> None:
+    def _report_piece(self, piece: Piece) -> None:
         if not self._begun.is_set():
             self._begun.set()
             # The turn's deadline is for the first sound: the rest has only the deadlines of its stages.
             self._budget.until_s = None
             if self._start_tts is not None:
                 self._report(events.AudioOutputStarted(RATE_HZ, self.response_id, self._item_id))
-        text = piece if self._is_raw or not self.answer.spoken else f" {piece}"
+        self._report_text(piece.written)
+
+    def _report_text(self, written: str) -> None:
+        written = self._unspoken + written
+        self._unspoken = ""
+        if self._is_raw:
+            text = written
+        else:
+            words = written.strip() if "\n" in written.strip() else " ".join(written.split())
+            space = self._space + written[: len(written) - len(written.lstrip())]
+            self._space = written[len(written.rstrip()) :]
+            # Line breaks are kept, for lists and code; any other space is one.
+            text = (space if "\n" in space else space[:1]) + words if self.answer.spoken else words
         self.answer.spoken.append(SpokenPiece(text))
         self._report(events.TextOutput(text, is_partial=True, response_id=self.response_id))
 
@@ -221,6 +281,10 @@ class ReplyTask:
         last = self.answer.spoken[-1]
         self.answer.spoken[-1] = replace(last, sound_ms=last.sound_ms + clip.duration_s * 1000)
         self._report(events.AudioOutputChunk(clip.pcm, clip.rate_hz, 1, self.response_id, self._item_id))
+
+    @property
+    def _text(self) -> str:
+        return self.answer.text if self._is_raw else self.answer.text.strip()
 
     @property
     def _item_id(self) -> str:

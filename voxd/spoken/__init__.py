@@ -1,0 +1,1 @@
+"""What is spoken of a text that was written for a screen."""
