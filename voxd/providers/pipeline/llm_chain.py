@@ -5,10 +5,13 @@ from dataclasses import dataclass, replace
 
 from voxd.errors import ContextTooLong, NoAnswer, StreamError, VoxdError
 from voxd.net.transport import Budget
+from voxd.providers.facts import is_free
 from voxd.providers.pipeline.candidates import TIMEOUT, Candidates, RecordUsage, StageChain
 from voxd.providers.pipeline.deadlines import StageBudget
 from voxd.providers.pipeline.stage_stream import StageStream
 from voxd.providers.pipeline.stages.contract import Completion, LanguageModel, Prompt, StageKind, TextChunk
+from voxd.providers.pipeline.tokens import estimated_usage
+from voxd.providers.usage import Usage
 from voxd.tasks import TaskScope
 
 STALL_S = 3.0
@@ -86,6 +89,7 @@ class LlmChain(StageChain[LanguageModel]):
                     # Also when the caller has closed this generator: the vendor bills every token it
                     # generates.
                     stream.cancel()
+                    attempt.bill()
                 # The vendor's token count is the exact one, ours an estimate: retry once with less.
                 if not isinstance(error, ContextTooLong) or attempt.has_begun:
                     break
@@ -118,15 +122,15 @@ class _LlmAttempt:
         self._started_s = 0.0
         self._queued_s = 0.0
         self._text = ""
-        self._may_call = True
+        self._prompt: Prompt | None = None
+        self._is_billed = False
 
     def start(self, *, is_shorter: bool) -> StageStream[TextChunk | Completion]:
         """Send the request."""
         self._started_s = self._candidates.clock.monotonic()
         self._queued_s = self._request.budget.queued_s
         self._text = ""
-        prompt = self._stage.tuned(self._request.build_prompt(self._stage, is_shorter))
-        self._may_call = prompt.may_call
+        self._prompt = prompt = self._stage.tuned(self._request.build_prompt(self._stage, is_shorter))
         budget = StageBudget(
             self._request.budget,
             lambda: self._others > 0 and self._request.can_restart(),
@@ -157,17 +161,29 @@ class _LlmAttempt:
         if isinstance(item, TextChunk):
             self._text += item.text
             return item
-        self._request.record_usage(self._stage, item.usage)
+        self.bill(item.usage)
         return AnswerEnd(self._checked(item), name)
 
     def _checked(self, end: Completion) -> Completion:
         """Return the end of an answer that says something or calls tools. Raises `NoAnswer`."""
-        calls = end.calls if self._may_call else ()
+        calls = end.calls if self._prompt is None or self._prompt.may_call else ()
         # What was spoken, or may be about to be, is an answer.
         if calls or not self._request.can_restart() or self._request.says_something(self._text):
             return end if calls == end.calls else replace(end, calls=(), reason="stop")
         code = "tool_loop" if end.calls else _NO_ANSWER.get(end.reason, NoAnswer.code)
         raise NoAnswer(f"{self._stage.name} {_WHY[code]}", provider=self._stage.name, code=code)
+
+    def bill(self, usage: Usage = Usage()) -> None:  # noqa: B008 - frozen
+        """Record ``usage``, once; without one, an estimate of what was sent and written.
+
+        A model that was broken off never says what it used, and some servers never do.
+        """
+        if self._is_billed or not self.has_begun or self._prompt is None:
+            return
+        self._is_billed = True
+        if usage == Usage() and not is_free(self._stage.config.kind):
+            usage = estimated_usage(self._prompt, self._text)
+        self._request.record_usage(self._stage, usage)
 
     @property
     def _took_s(self) -> float:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import math
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from voxd.providers.pipeline.stage_stream import StageStream, drain
 from voxd.providers.pipeline.stages.contract import ChatMessage, Completion, LanguageModel, Prompt, TextChunk
 from voxd.providers.pipeline.stages.messages import sendable
 from voxd.providers.pipeline.stt_chain import normalize
+from voxd.providers.pipeline.tokens import message_tokens, text_tokens
 from voxd.providers.pipeline.tool_limit import limited
 from voxd.providers.settings import SessionConfig, ToolSpec
 from voxd.providers.tools import ToolRounds
@@ -28,12 +28,6 @@ from voxd.tasks import TaskScope
 from voxd.text import sentences
 
 _log = logging.getLogger(__name__)
-
-CHARS_PER_TOKEN = 4
-"""Characters of English in one token, about; only the vendor can count exactly, afterwards."""
-
-TOKENS_PER_MESSAGE = 4
-"""Tokens of a message beside its text."""
 
 ANSWER_TOKENS = 1024
 """Tokens kept free for the answer when its length is not limited."""
@@ -251,19 +245,6 @@ class PromptSession:
         """Return how many tokens the conversation may take with ``stage``."""
         limit = self.session.max_output_tokens or self._parts.settings.max_output_tokens
         return history_tokens(stage.prompt_tokens, instructions, self.session.tools, limit)
-
-
-def text_tokens(text: str) -> int:
-    """Return an estimate of the tokens of ``text``."""
-    return math.ceil(len(text) / CHARS_PER_TOKEN)
-
-
-def message_tokens(message: ChatMessage) -> int:
-    """Return an estimate of the tokens of ``message`` with its calls; signed reasoning counts as text."""
-    calls = sum(text_tokens(call.name) + text_tokens(call.arguments) for call in message.calls)
-    # The raw data repeats the text, so the larger of the two counts.
-    raw = 0 if message.raw is None else len(msgspec.json.encode(message.raw, enc_hook=str)) // CHARS_PER_TOKEN
-    return TOKENS_PER_MESSAGE + max(text_tokens(message.text) + calls, raw)
 
 
 def history_tokens(

@@ -25,6 +25,15 @@ RATE_HZ = 24_000
 """The rate of all reply audio of a pipeline, whatever the provider's rate."""
 
 
+CHARS_PER_S = 15.0
+"""How fast voices speak, about; only for what was delivered of a text that was broken off."""
+
+
+def spoken_part(text: str, seconds: float) -> str:
+    """Return about that part of ``text`` that is spoken in ``seconds``."""
+    return text[: max(1, round(seconds * CHARS_PER_S))]
+
+
 class PhraseSource(Protocol):
     """The cache of spoken phrases: `voxd.providers.pipeline.phrase_cache.PhraseCache`."""
 
@@ -148,10 +157,9 @@ class TtsTurn:
             return clock.monotonic() - started_s - (self._budget.queued_s - queued_s)
 
         def note_request() -> None:
-            # Not for a cached phrase. Vendors bill the text of a request, whether or not its audio is played.
+            # Not for a cached phrase, which costs nothing.
             nonlocal is_requested
             is_requested = True
-            self._record_usage(stage, stage.bill(text))
 
         budget = StageBudget(self._budget, lambda: len(self._left) > 1, reserve_s=END_RESERVE_S)
         if self._phrases is None:
@@ -164,11 +172,12 @@ class TtsTurn:
         until_s = self._budget.until_s
         left_s = started_s + STALL_S if until_s is None else until_s - END_RESERVE_S
         due_s = self._candidates.due_s(stage, started_s, len(self._left) - 1, left_s)
-        has_begun = False
+        has_begun, delivered_s, is_whole = False, 0.0, False
         try:
             while True:
                 clip = await stream.next(due_s)
                 due_s = clock.monotonic() + STALL_S
+                delivered_s += clip.duration_s
                 if clip.pcm and not has_begun:
                     has_begun = True
                     # The cache's latency would make the provider's deadline too short.
@@ -178,6 +187,7 @@ class TtsTurn:
         except StopAsyncIteration:
             if not has_begun:
                 raise StreamError(f"{stage.name} sent no audio", provider=stage.name) from None
+            is_whole = True
         except TimeoutError:
             if not has_begun:
                 raise self._candidates.record_timeout(stage, took_s()) from None
@@ -185,3 +195,5 @@ class TtsTurn:
             raise StreamError(msg, provider=stage.name, code=TIMEOUT) from None
         finally:
             stream.cancel()
+            if is_requested and delivered_s:
+                self._record_usage(stage, stage.bill(text if is_whole else spoken_part(text, delivered_s)))
