@@ -353,6 +353,8 @@ EVENT_TYPES: Mapping[EventType, Payload] = MappingProxyType(
             usage=Any,
             cost_usd=float | None,
             prices_of=str | Absent,
+            model=str | Absent,
+            is_upper_estimate=bool | Absent,
         ),
         EventType.KEY_CHANGED: _says(
             "Another key of a provider is used now: their numbers.",

@@ -211,7 +211,8 @@ class UsageEntry(msgspec.Struct, frozen=True):
     ``responses`` are replies, of a member of a pipeline requests. ``stage`` is realtime, stt, llm or tts;
     ``key`` its number, from 1, or 0 where none is needed.
     ``cost_usd`` is an estimate from the price list of ``prices_of``; None, or too low, when that is "",
-    because some of the use has no price.
+    because some of the use has no price. ``upper_usd`` is the part of it that was counted with more than it
+    can cost, since a daily limit is set and no price is known.
     """
 
     day: str
@@ -226,6 +227,7 @@ class UsageEntry(msgspec.Struct, frozen=True):
     stage: str = "realtime"
     key: int = 0
     characters: int = 0
+    upper_usd: float = 0.0
 
 
 class QueueEntry(msgspec.Struct, frozen=True):

@@ -50,7 +50,7 @@ SHOWN = [
     (["provider", "kinds"], "anthropic"),
     (["provider", "test", "cloud"], "cloud answers: 123 ms"),
     (["usage"], "together at least 0.0625 USD, by the prices of 2026-11-20"),
-    (["usage"], "not counted by daily limits: own"),
+    (["usage"], "no known price, not in the sum: own"),
     (["usage", "--days", "2"], "unknown"),
     (["queue"], "network_error"),
     (["queue", "list"], "typed"),

@@ -65,8 +65,12 @@ def test_the_sample_shows_the_true_defaults() -> None:
         ("providers", "openai"),
         ("pipelines", "cloud"),
         ("spend", "usd_per_day"),
+        ("rate_limit", "requests_per_minute"),
+        ("rate_limit", "tokens_per_minute"),
+        ("rate_limit", "max_concurrent"),
     ):
         del layer.data[section][example]
+    del layer.data["prices"]
     assert msgspec.convert(layer.data, Config) == Config()
 
 

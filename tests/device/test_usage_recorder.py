@@ -61,7 +61,7 @@ async def test_each_key_has_its_own_row(tmp_path: Path) -> None:
     recorder(used("cloud", 0.5))
     await recorder.close()
     assert [(row.key, row.cost_usd) for row in await log.newest(1)] == [(1, 0.25), (2, 1.0)]
-    assert (await log.newest(1))[0].prices_of == facts().prices.date.isoformat()
+    assert (await log.newest(1))[0].prices_of == facts().prices.as_of
     await db.close()
 
 

@@ -1,6 +1,7 @@
 """Facts about vendors: shutdowns, limits, voices, defaults, and the facts of third-party packages."""
 
 import sys
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -21,14 +22,49 @@ def test_every_built_in_kind_has_facts() -> None:
     assert {kind for names in found.values() for kind in names} - {"pipeline"} == set(facts().kinds)
 
 
+PRICED = [
+    (kind, stage, model) for kind, each in facts().kinds.items() for stage, model in each.models.items()
+]
+
+
+@pytest.mark.parametrize(("kind", "stage", "model"), PRICED)
+def test_every_default_model_has_a_dated_price_with_its_source(kind: str, stage: str, model: str) -> None:
+    price = facts().prices.find(model, kind) or facts().prices.find(stage, kind)
+    if price is None:
+        assert is_free(kind)
+        return
+    assert price.as_of is not None
+    assert date(2024, 1, 1) <= price.as_of <= date(2026, 11, 30)
+    assert price.source.startswith("https://")
+
+
+@pytest.mark.parametrize("stage", ["providers", "stt", "llm", "tts"])
+def test_every_kind_of_a_stage_is_free_has_a_price_or_is_a_server_of_the_owner(stage: str) -> None:
+    for kind in config_facts().installed[stage]:
+        known = facts().prices.by_kind.get(kind) or {}
+        named = facts().kind(kind).models.get("realtime" if stage == "providers" else stage, "")
+        priced = facts().prices.find(named, kind) or known.get(stage)
+        # Azure OpenAI has the models of OpenAI; the engine of Polly is an option.
+        is_other = kind in {"custom", "mock", "pipeline"} or (kind, stage) in {
+            ("azure", "providers"),
+            ("aws", "tts"),
+        }
+        assert priced is not None or is_free(kind) or is_other, (kind, stage)
+
+
 def test_cached_input_is_never_dearer_and_nothing_is_free() -> None:
-    prices = facts().prices
-    for price in prices.tokens.values():
-        assert 0 < price.text_cached <= price.text_in < price.text_out
-        assert 0 < price.audio_cached <= price.audio_in < price.audio_out
-    for text in prices.texts.values():
-        assert 0 < text.text_cached <= text.text_in < text.text_out
-    assert all(price > 0 for price in prices.minutes.values())
+    for prices in facts().prices.by_kind.values():
+        for name, price in prices.items():
+            amounts = {each: getattr(price, each) for each in price.__struct_fields__ if each[:4] == "usd_"}
+            given = {each: amount for each, amount in amounts.items() if amount is not None}
+            assert given, name
+            assert all(amount > 0 for amount in given.values()), name
+            for sound in ("", "audio_"):
+                cached, fresh = (given.get(f"usd_per_million_{sound}{each}") for each in ("cached", "input"))
+                assert cached is None or (fresh is not None and cached <= fresh), name
+                assert (fresh is None) == (given.get(f"usd_per_million_{sound}output") is None), name
+            assert price.source.startswith("https://")
+            assert price.as_of is not None
 
 
 @pytest.mark.parametrize(
@@ -152,11 +188,14 @@ models = { llm = "squawk-1" }
 is_free = true
 
 [prices]
-date = 2026-01-01
+as_of = 2026-01-01
+source = "https://parrot.example/prices"
 
-[prices.minutes]
-squawk-1 = 0.5
-nova-3 = 9.0
+[prices.models.squawk-1]
+usd_per_minute = 0.5
+
+[prices.models.nova-3]
+usd_per_minute = 9.0
 """
 
 
@@ -186,15 +225,19 @@ def test_a_package_brings_facts_without_being_imported(
     found = package_with(THIRD_PARTY, tmp_path, monkeypatch)
     assert found.kind("parrot").needs_key
     assert found.kind("parrot").models == {"llm": "squawk-1"}
-    assert found.prices.minutes["squawk-1"] == 0.5
-    assert found.prices.date.isoformat() == "2026-01-01"
+    price = found.prices.find("squawk-1", "parrot")
+    assert price is not None
+    assert (price.usd_per_minute, price.day) == (0.5, "2026-01-01")
     assert "parrot_package" not in sys.modules
 
 
 def test_a_package_cannot_change_what_is_built_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = package_with(THIRD_PARTY, tmp_path, monkeypatch)
     assert not found.kind("openai").is_free
-    assert found.prices.minutes["nova-3"] == 0.0048
+    for kind in ("deepgram", "", "custom"):
+        price = found.prices.find("nova-3", kind)
+        assert price is not None
+        assert price.usd_per_minute == 0.0048
 
 
 @pytest.mark.parametrize("text", ["not toml", "[kinds.parrot]\nis_fre = true", ""])

@@ -138,7 +138,7 @@ def show_usage(args: Namespace) -> int:
             each["text_tokens"],
             each["audio_tokens"],
             each["characters"],
-            _money(each["cost_usd"], complete=bool(each["prices_of"])),
+            _money(each["cost_usd"], complete=bool(each["prices_of"] or each["upper_usd"])),
         )
         for each in entries
     ]
@@ -150,14 +150,22 @@ def show_usage(args: Namespace) -> int:
     # A use without a price is unknown, not free: the sum then says "at least".
     known = [each["cost_usd"] for each in entries if each["cost_usd"] is not None]
     if known:
-        complete = all(each["prices_of"] for each in entries)
+        complete = all(each["prices_of"] or each["upper_usd"] for each in entries)
         # The oldest price list: the sum is only as good as that.
         oldest = min((each["prices_of"] for each in entries if each["prices_of"]), default="")
         prices = f", by the prices of {oldest}" if oldest else ""
         print_text(f"together {_money(sum(known), complete=complete)} USD{prices}")
-    unpriced = sorted({each["provider"] for each in entries if not each["prices_of"]})
+    upper = sum(each["upper_usd"] for each in entries)
+    if upper:
+        # Loaded here: the other commands need no prices.
+        from voxd.providers.costs import UPPER_IN_WORDS
+
+        names = ", ".join(sorted({each["provider"] for each in entries if each["upper_usd"]}))
+        print_text(f"of which {upper:.4f} USD are an upper estimate: a model of {names} has no known price")
+        print_text(f"({UPPER_IN_WORDS}); set [[prices]] in voxd.toml")
+    unpriced = sorted({each["provider"] for each in entries if not (each["prices_of"] or each["upper_usd"])})
     if unpriced:
-        print_text(f"no known price, not counted by daily limits: {', '.join(unpriced)}")
+        print_text(f"no known price, not in the sum: {', '.join(unpriced)}; set [[prices]] in voxd.toml")
     return OK
 
 

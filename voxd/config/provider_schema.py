@@ -69,13 +69,11 @@ class ProviderConfig(Section, frozen=True):
     tokens_per_minute: Annotated[AtLeastOne | None, Meta(description="Rate limit"), LIVE] = None
     max_concurrent: Annotated[AtLeastOne | None, Meta(description="Requests at the same time"), LIVE] = None
     queue_excess: Annotated[
-        bool,
-        Meta(description="Requests beyond a limit wait, up to 30 s; false: they are refused at once"),
-        LIVE,
-    ] = True
+        bool | None, Meta(description="Requests beyond a limit wait; unset: as rate_limit says"), LIVE
+    ] = None
     max_queue_size: Annotated[
-        AtLeastOne, Meta(description="More waiting requests than this are refused"), LIVE
-    ] = 10
+        AtLeastOne | None, Meta(description="Longest queue; unset: as rate_limit says"), LIVE
+    ] = None
     usd_per_day: Annotated[
         Positive | None, Meta(description="Daily spending limit; beyond it the provider is not used"), LIVE
     ] = None

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from voxd.config.commands import Command
+from voxd.config.money_schema import Price, RateLimit
 from voxd.config.provider_schema import (
     LIVE,
     Agent,
@@ -316,6 +317,8 @@ class Config(Section, frozen=True):
     queue: Queue = Queue()
     cache: Cache = Cache()
     spend: Spend = Spend()
+    prices: Annotated[tuple[Price, ...], LIVE] = ()
+    rate_limit: RateLimit = RateLimit()
     middleware: Middleware = Middleware()
     log: Log = Log()
     paths: Paths = Paths()

@@ -123,6 +123,7 @@ class ProviderServices:
                 problems.append(f"{entry.name} does not answer: {entry.problem}")
         if self.offline_queue.problem:
             problems.append(self.offline_queue.problem)
+        problems += self.spend.problems
         return problems
 
     async def close(self) -> None:

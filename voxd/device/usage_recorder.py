@@ -43,7 +43,7 @@ class UsageRecorder:
     def _entry(self, data: dict[str, Any]) -> UsageEntry:
         usage, cost, provider = data["usage"], data["cost_usd"], data["provider"]
         # The day of the price list, so that a sum by old prices is not taken for one by new prices.
-        priced = "" if cost is None else data.get("prices_of", facts().prices.date.isoformat())
+        priced = "" if cost is None else data.get("prices_of", facts().prices.as_of)
         return UsageEntry(
             day="",
             provider=provider,
@@ -59,6 +59,7 @@ class UsageRecorder:
             # 1 is the first key, 0 no key. A session does not report its key: the last change counts.
             key=data["key"] or self._keys.get(provider, int(self._has_key(provider))),
             characters=usage.characters,
+            upper_usd=(cost or 0.0) if data.get("is_upper_estimate") else 0.0,
         )
 
     async def _write(self, entry: UsageEntry) -> None:

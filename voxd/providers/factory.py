@@ -31,7 +31,9 @@ from voxd.net.endpoint_pool import EndpointPool
 from voxd.net.keys import ApiKey, KeyPool
 from voxd.providers.base import BaseProvider
 from voxd.providers.contract import Provider
+from voxd.providers.costs import Prices, prices_for, with_upper
 from voxd.providers.dependencies import Dependencies
+from voxd.providers.facts import default_model
 from voxd.providers.pipeline.stages.registry import kinds_of
 from voxd.providers.realtime.connect import ProviderTarget, close_provider, open_provider
 from voxd.providers.realtime.options import RealtimeOptions
@@ -89,6 +91,7 @@ class SessionFactory:
         self.table = table
         self.middleware = middleware
         self._lifted = lift_options(table)
+        self.prices = Prices()
         self._name = name
         self._resolver = resolver
         self._emit = emit
@@ -113,6 +116,7 @@ class SessionFactory:
         headers = fill_placeholders(headers, wall_s=self._clock.wall())
         session = provider_class(table.kind)(
             {
+                "prices": self.prices,
                 "api_key": key.text,
                 "model": table.model,
                 "voice": table.voice,
@@ -374,6 +378,8 @@ class ProviderFactory:
                 middleware=chain,
             )
             self._sessions[name] = known
+        # They may change without the table, and the record of refused keys stays.
+        known.prices = prices_for(self.config, name)
         return known
 
     @property
@@ -385,6 +391,8 @@ class ProviderFactory:
     def _record(self, name: str, used: Usage, cost: Cost | None) -> None:
         if name in self.config.pipelines:
             return  # each of its stages reports its own usage
+        table = self.config.providers.get(name)
+        cost = with_upper(cost, used, prices_for(self.config, name))
         self.dependencies.emit(
             E.PROVIDER_USED,
             provider=name,
@@ -393,6 +401,8 @@ class ProviderFactory:
             usage=used,
             cost_usd=cost.total if cost is not None else None,
             prices_of=cost.prices_of if cost is not None else "",
+            model=table.model or default_model(table.kind, REALTIME) if table is not None else "",
+            is_upper_estimate=cost is not None and cost.is_upper_estimate,
         )
 
 

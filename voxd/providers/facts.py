@@ -7,11 +7,12 @@ Reading them imports no code of any vendor.
 import fnmatch
 import functools
 import logging
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import tomli
@@ -29,34 +30,94 @@ FILE = "facts.toml"
 _BUILT_IN = Path(__file__).parent / "vendors"
 
 
-class TokenPrices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """US dollars per million tokens; cached input has its own price."""
+class ModelPrice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The price of a model or voice in US dollars; None where the vendor does not bill in that unit.
 
-    text_in: float
-    text_cached: float
-    text_out: float
-    audio_in: float
-    audio_cached: float
-    audio_out: float
+    ``as_of`` is the day on which ``source``, the vendor's own page of prices, said so; both default to those
+    of the list. ``is_estimate``: the page does not say it in this unit, or was not seen itself.
+    """
 
+    usd_per_million_input: float | None = None
+    usd_per_million_cached: float | None = None
+    usd_per_million_output: float | None = None
+    usd_per_million_audio_input: float | None = None
+    usd_per_million_audio_cached: float | None = None
+    usd_per_million_audio_output: float | None = None
+    usd_per_million_characters: float | None = None
+    usd_per_minute: float | None = None
+    usd_per_request: float | None = None
+    as_of: date | None = None
+    source: str = ""
+    is_estimate: bool = False
 
-class TextPrices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """US dollars per million tokens of a text-only model."""
-
-    text_in: float
-    text_cached: float
-    text_out: float
+    @property
+    def day(self) -> str:
+        """The day of the price; where there is none, it is one of the owner."""
+        return self.as_of.isoformat() if self.as_of is not None else "[[prices]]"
 
 
 class PriceList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Prices by model as of ``date``: per million tokens, per minute, and per million characters."""
+    """The prices of one vendor by model or voice; "*" in a name matches any text.
 
-    date: date
-    source: str = ""
-    tokens: dict[str, TokenPrices] = {}
-    texts: dict[str, TextPrices] = {}
-    minutes: dict[str, float] = {}
-    characters: dict[str, float] = {}
+    "stt", "llm" and "tts" are the names of all models of the vendor's stages without an entry of their own.
+    """
+
+    as_of: date
+    source: str
+    currency: Literal["USD"] = "USD"
+    # Names such as "neural" mean something else at each vendor.
+    are_names_common: bool = False
+    models: dict[str, ModelPrice] = {}
+
+    def dated(self) -> dict[str, ModelPrice]:
+        """Return the prices, each with its date and source."""
+        return {
+            name: msgspec.structs.replace(
+                price, as_of=price.as_of or self.as_of, source=price.source or self.source
+            )
+            for name, price in self.models.items()
+        }
+
+
+class PriceTable(msgspec.Struct, frozen=True):
+    """The prices of all vendors by kind of provider; ``private``: kinds whose names are common words."""
+
+    by_kind: Mapping[str, Mapping[str, ModelPrice]]
+    private: frozenset[str] = frozenset()
+
+    @property
+    def as_of(self) -> str:
+        """The oldest date of a price."""
+        days = [price.day for prices in self.by_kind.values() for price in prices.values()]
+        return min(days, default=date.min.isoformat())
+
+    def find(self, name: str, kind: str = "") -> ModelPrice | None:
+        """Return the price of ``name``, first that of ``kind``, else that of any vendor; None without."""
+        own = self.by_kind.get(kind, {})
+        price = _find_price(name, own)
+        patterns = (each for each in own if "*" in each and fnmatch.fnmatchcase(name, each))
+        if price is None:
+            price = next((own[pattern] for pattern in patterns), None)
+        # A model of another vendor, such as one of OpenAI at Azure or behind a proxy.
+        if price is None and name not in _STAGES:
+            others = (prices for each, prices in self.by_kind.items() if each not in self.private)
+            price = next(filter(None, (_find_price(name, prices) for prices in others)), None)
+        return price
+
+
+# The names of all models of a stage of one vendor.
+_STAGES = frozenset({"stt", "llm", "tts"})
+
+
+# Of a model: "gpt-realtime-2.1-2026-05-12", "claude-haiku-5-5-20261007".
+_DATED = re.compile(r"-20\d\d-?[01]\d-?[0-3]\d")
+
+
+def _find_price(name: str, prices: Mapping[str, ModelPrice]) -> ModelPrice | None:
+    # Only a date may follow the name: "gpt-realtime-2.1-mini" must not be priced as "gpt-realtime-2.1".
+    dated = _DATED.search(name)
+    base = name[: dated.start()] if dated is not None and dated.end() == len(name) else name
+    return prices.get(name) or prices.get(base)
 
 
 class ModelShutdown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -105,7 +166,7 @@ class Facts(msgspec.Struct, frozen=True):
     """The facts of all vendors; ``shutdowns`` by kind."""
 
     kinds: Mapping[str, KindFacts]
-    prices: PriceList
+    prices: PriceTable
     shutdowns: Mapping[str, tuple[ModelShutdown, ...]]
     voices: Mapping[str, Mapping[str, str]]
 
@@ -152,32 +213,26 @@ def facts() -> Facts:
 
 
 def merge(vendors: Iterable[VendorFacts]) -> Facts:
-    """Merge the facts of ``vendors``; the first entry for a name counts.
-
-    The merged price list has the oldest date of all lists: a cost is only as current as that.
-    """
+    """Merge the facts of ``vendors``; the first entry for a name counts."""
     kinds: dict[str, KindFacts] = {}
     shutdowns: dict[str, tuple[ModelShutdown, ...]] = {}
     voices: dict[str, dict[str, str]] = {}
-    prices: list[PriceList] = []
+    prices: dict[str, dict[str, ModelPrice]] = {}
+    private: set[str] = set()
     for vendor in vendors:
+        dated = vendor.prices.dated() if vendor.prices is not None else {}
         for name, kind in vendor.kinds.items():
-            # A package cannot announce the shutdown of a model of a built-in kind.
-            if kinds.setdefault(name, kind) is kind and vendor.shutdowns is not None:
+            # A package cannot announce the shutdown of a model of a built-in kind, nor set its price.
+            if kinds.setdefault(name, kind) is not kind:
+                continue
+            prices[name] = dated
+            if vendor.prices is not None and vendor.prices.are_names_common:
+                private.add(name)
+            if vendor.shutdowns is not None:
                 shutdowns[name] = vendor.shutdowns.announced
         # Unpacked last, the earlier table wins: built-in vendors come first.
         voices = {**vendor.voices, **voices}
-        if vendor.prices is not None:
-            prices.append(vendor.prices)
-    # A comprehension keeps the last value of a key, so the first list has to come last.
-    first_last = prices[::-1]
-    merged = PriceList(
-        date=min((each.date for each in prices), default=date.min),
-        tokens={model: price for each in first_last for model, price in each.tokens.items()},
-        texts={model: price for each in first_last for model, price in each.texts.items()},
-        minutes={model: price for each in first_last for model, price in each.minutes.items()},
-        characters={model: price for each in first_last for model, price in each.characters.items()},
-    )
+    merged = PriceTable(prices, frozenset(private))
     return Facts(kinds, merged, shutdowns, voices)
 
 

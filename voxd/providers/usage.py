@@ -35,11 +35,15 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Cost(msgspec.Struct, frozen=True):
-    """An estimate in US dollars; ``prices_of`` is the date of the price list, "" when a price is unknown."""
+    """An estimate in US dollars; ``prices_of`` is the date of the price list, "" when a price is unknown.
+
+    ``is_upper_estimate``: some of it has no known price and was counted with more than it can cost.
+    """
 
     audio_cost: float = 0.0
     text_cost: float = 0.0
     prices_of: str = ""
+    is_upper_estimate: bool = False
 
     @property
     def total(self) -> float:
@@ -58,4 +62,5 @@ def add_costs(one: Cost | None, other: Cost | None) -> Cost | None:
         audio_cost=one.audio_cost + other.audio_cost,
         text_cost=one.text_cost + other.text_cost,
         prices_of=min(one.prices_of, other.prices_of),
+        is_upper_estimate=one.is_upper_estimate or other.is_upper_estimate,
     )

@@ -110,4 +110,5 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "DROP TABLE usage",
         "ALTER TABLE usage_by_key RENAME TO usage",
     ),
+    ("ALTER TABLE usage ADD COLUMN upper_usd REAL NOT NULL DEFAULT 0",),
 )

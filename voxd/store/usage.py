@@ -13,7 +13,7 @@ KEPT_DAYS = 400
 
 _COLUMNS = (
     "day, provider, sessions, responses, audio_s, text_tokens, audio_tokens, cost_usd, prices_of,"
-    " stage, key, characters"
+    " stage, key, characters, upper_usd"
 )
 
 
@@ -37,7 +37,7 @@ class UsageLog:
             # Here, not in a task of its own: every write keeps the table bounded.
             connection.execute("DELETE FROM usage WHERE day < ?", (oldest,))
             connection.execute(
-                f"INSERT INTO usage ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                f"INSERT INTO usage ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (day, provider, stage, key) DO UPDATE SET"
                 " sessions = sessions + excluded.sessions,"
                 " responses = responses + excluded.responses,"
@@ -45,6 +45,7 @@ class UsageLog:
                 " text_tokens = text_tokens + excluded.text_tokens,"
                 " audio_tokens = audio_tokens + excluded.audio_tokens,"
                 " characters = characters + excluded.characters,"
+                " upper_usd = upper_usd + excluded.upper_usd,"
                 # Two dates of price lists: the older one, as parts of the sum come from it.
                 " prices_of = CASE WHEN '' IN (prices_of, excluded.prices_of) THEN ''"
                 " ELSE min(prices_of, excluded.prices_of) END,"

@@ -838,7 +838,7 @@ async def test_usage_and_cost_are_summed_over_all_sessions(rig: Rig) -> None:
     assert cost is not None
     assert costs is not None
     assert costs.total > 2 * cost.total * 0.99
-    assert costs.prices_of == "2026-11-20"
+    assert costs.prices_of == "2026-11-05"
     await session.close()
     assert await session.usage() == twice
     assert await session.cost() == costs

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 from voxd.cli.doctor.check import CheckResult, DoctorContext, fail, ok, skip, warn
 from voxd.config.schema import Config
 from voxd.errors import VoxdError
-from voxd.providers.costs import has_price
+from voxd.providers.costs import has_price, prices_for
 from voxd.providers.facts import default_model, facts
 from voxd.providers.pipeline.stages.registry import kinds_of, stage_class
 from voxd.providers.registry import has_provider, provider_class
@@ -49,19 +49,21 @@ def money_counted(context: DoctorContext) -> CheckResult:
     unknown = [name for name in limited if not _is_priced(config, name)]
     if not unknown:
         return ok("every limited provider has a known price")
-    detail = f"no price is known for {', '.join(unknown)}: their cost is not counted"
-    return warn(detail, "set a limit in the vendor's console, or use a model with a known price")
+    detail = f"no price is known for {', '.join(unknown)}: they are counted by an upper estimate"
+    return warn(detail, "add [[prices]] with what their models cost")
 
 
 def _is_priced(config: Config, name: str) -> bool:
-    provider = config.providers[name]
-    models = [provider.model] if provider.model else _default_models(config, name)
+    provider, prices = config.providers[name], prices_for(config, name)
+    models = [("", provider.model)] if provider.model else _default_models(config, name)
     # A kind without a known model has no price that could be counted.
-    return bool(models) and all(has_price(provider.kind, model) for model in models)
+    return bool(models) and all(
+        has_price(provider.kind, model, stage=stage, prices=prices) for stage, model in models
+    )
 
 
-def _default_models(config: Config, name: str) -> list[str]:
-    """Return the models that ``name`` uses by default; none for a kind that cannot be loaded."""
+def _default_models(config: Config, name: str) -> list[tuple[str, str]]:
+    """Return stages and models that ``name`` uses by default; none for a kind that cannot be loaded."""
     kind = config.providers[name].kind
     used = [
         stage
@@ -69,12 +71,12 @@ def _default_models(config: Config, name: str) -> list[str]:
         if any(name in getattr(each, stage) for each in config.pipelines.values())
     ]
     try:
-        models = [
-            stage_class(stage, kind).default_model or default_model(kind, stage)
+        models: list[tuple[str, str]] = [
+            (stage, stage_class(stage, kind).default_model or default_model(kind, stage))
             for stage in used or kinds_of(kind)
         ]
         if has_provider(kind) and not used:
-            models.append(str(getattr(provider_class(kind), "model", "")))
+            models.append(("realtime", str(getattr(provider_class(kind), "model", ""))))
     except VoxdError:
         # A kind whose package is broken or missing: config.valid reports it.
         return []

@@ -11,6 +11,7 @@ from voxd.config.provider_schema import LOCAL, Pipeline, ProviderConfig
 from voxd.errors import AuthenticationError, ConfigError, NotFound, VoxdError
 from voxd.events import Emit
 from voxd.net.http import HttpClient
+from voxd.net.rate_limits import DEFAULT_QUEUE
 from voxd.net.request_middleware import RequestMiddleware
 from voxd.net.vendor_client import VendorClient, VendorClientSettings
 from voxd.providers.facts import facts
@@ -216,8 +217,8 @@ def client_settings(
         requests_per_minute=provider.requests_per_minute or facts().kind(provider.kind).requests_per_minute,
         tokens_per_minute=provider.tokens_per_minute,
         max_concurrent=provider.max_concurrent,
-        queue_excess=provider.queue_excess,
-        max_queue_size=provider.max_queue_size,
+        queue_excess=provider.queue_excess is not False,
+        max_queue_size=provider.max_queue_size or DEFAULT_QUEUE,
         ca_file=str(provider.options.get("ca_file") or ""),
         proxy=str(provider.options.get("proxy") or "") or None,
         middleware=middleware,

@@ -1,5 +1,8 @@
 """Builds the pipelines of the device, each once; its sessions share the stages."""
 
+import functools
+from collections.abc import Iterable
+
 from voxd.clock import Clock
 from voxd.config import schema
 from voxd.config.provider_schema import Pipeline, ProviderConfig
@@ -7,6 +10,7 @@ from voxd.errors import NotFound, ProviderError, VoxdError
 from voxd.local.engines import GRAMMAR_BOUND
 from voxd.net.http import HttpClient
 from voxd.net.transport import Budget
+from voxd.providers.costs import prices_for
 from voxd.providers.dependencies import Dependencies
 from voxd.providers.pipeline.builder import PipelineBuilder, PipelineDependencies
 from voxd.providers.pipeline.deadlines import Latencies
@@ -26,6 +30,12 @@ CHECK_S = 5.0
 """Deadline of a check of one stage."""
 
 _Built = tuple[PipelineBuilder, Pipeline, dict[str, ProviderConfig], PipelineDependencies]
+
+
+def limited_providers(config: schema.Config, names: Iterable[str]) -> dict[str, ProviderConfig]:
+    """Return the tables of the providers among ``names``, with the limits that hold for all of them."""
+    limit = config.rate_limit.limit
+    return {name: limit(config.providers[name]) for name in names if name in config.providers}
 
 
 class Availability:
@@ -74,7 +84,8 @@ class PipelineFactory:
         """Return a new, unconnected session of pipeline ``name``. Raises `VoxdError`."""
         if name not in config.pipelines:
             raise NotFound(f"unknown pipeline {name}", hint=f"add [pipelines.{name}]")
-        return PipelineProvider({"parts": self._parts(name, config)})
+        prices = functools.partial(prices_for, config)
+        return PipelineProvider({"parts": self._parts(name, config), "prices": prices})
 
     async def check(self, name: str, config: schema.Config) -> None:
         """Check at no cost whether ``name`` (a pipeline, or a provider of stages) is available.
@@ -90,7 +101,7 @@ class PipelineFactory:
         # A pipeline of this provider alone: its stages are built as for a turn, so the check meets the same
         # errors.
         settings = Pipeline(stt=stt, llm=llm, tts=tts, hedge=False)
-        parts = self._builder(config.middleware).build(settings, config.providers)
+        parts = self._builder(config.middleware).build(settings, limited_providers(config, config.providers))
         try:
             for stages in _lists(parts):
                 for stage in stages:
@@ -164,7 +175,7 @@ class PipelineFactory:
     def _parts(self, name: str, config: schema.Config) -> PipelineDependencies:
         builder, settings = self._builder(config.middleware), config.pipelines[name]
         names = {*settings.stt, *settings.llm, *settings.tts}
-        providers = {each: config.providers[each] for each in names if each in config.providers}
+        providers = limited_providers(config, names)
         known = self._built.get(name)
         if known is not None:
             if known[0] is builder and known[1:3] == (settings, providers):

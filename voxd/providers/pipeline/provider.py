@@ -15,7 +15,7 @@ from voxd.events import EventType as E
 from voxd.net.transport import Budget
 from voxd.providers import events
 from voxd.providers.base import BaseProvider, Capabilities, as_session_config
-from voxd.providers.costs import cost_of_stage
+from voxd.providers.costs import Prices, cost_of_stage
 from voxd.providers.pipeline.builder import PipelineDependencies
 from voxd.providers.pipeline.candidates import NO_TIME, TIMEOUT
 from voxd.providers.pipeline.conversation import ChatHistory, call_arguments
@@ -24,7 +24,7 @@ from voxd.providers.pipeline.middleware import MiddlewareMessage, run_middleware
 from voxd.providers.pipeline.prompt import EarlyAnswer, PendingAnswer, PromptSession, given_answer
 from voxd.providers.pipeline.reply import ReplyTask
 from voxd.providers.pipeline.stage_stream import run_until
-from voxd.providers.pipeline.stages.contract import PipelineStage, TranscriptionRequest
+from voxd.providers.pipeline.stages.contract import PipelineStage, TextToSpeech, TranscriptionRequest
 from voxd.providers.pipeline.stt_chain import SttTurn, SttUpdate
 from voxd.providers.pipeline.tts_chain import RATE_HZ
 from voxd.providers.realtime.connect import translate_errors
@@ -67,7 +67,8 @@ class PipelineProvider(BaseProvider):
         self._clock = self._parts.clock
         self._tasks = TaskScope(NAME)
         self._conversation = ChatHistory()
-        self._usage = _SessionUsage(self._parts.emit)
+        # By the name of the provider: each may have prices of its own.
+        self._usage = _SessionUsage(self._parts.emit, self.config.get("prices") or (lambda name: Prices()))
         self._prompts = PromptSession(self._parts, self._conversation, self._tasks, self._usage.record)
         self._session = SessionConfig()
         self._response_numbers = itertools.count(1)
@@ -365,11 +366,12 @@ def _transcription(update: SttUpdate) -> events.TextTranscription:
 class _SessionUsage:
     """The usage and cost of one session, reported for each request and summed."""
 
-    def __init__(self, emit: Emit) -> None:
+    def __init__(self, emit: Emit, prices: Callable[[str], Prices]) -> None:
         self.session = Usage()
         self.response = Usage()
         """Since `start_response`."""
         self._emit = emit
+        self._prices = prices
         self._cost: Cost | None = None
         self._is_complete = True
 
@@ -390,7 +392,15 @@ class _SessionUsage:
         if usage == Usage():
             return
         self.add(usage)
-        cost = cost_of_stage(stage.config.kind, stage.model, usage)
+        voice = stage.voice if isinstance(stage, TextToSpeech) else ""
+        cost = cost_of_stage(
+            stage.config.kind,
+            stage.model,
+            usage,
+            voice=voice,
+            stage=str(stage.stage),
+            prices=self._prices(stage.name),
+        )
         if cost is None:
             # The sum is a lower bound from now on.
             self._is_complete = False
@@ -403,6 +413,9 @@ class _SessionUsage:
             key=stage.key,
             usage=usage,
             cost_usd=None if cost is None else cost.total,
+            prices_of="" if cost is None else cost.prices_of,
+            model=stage.model,
+            is_upper_estimate=cost is not None and cost.is_upper_estimate,
         )
 
     def add(self, usage: Usage) -> None:

@@ -11,6 +11,7 @@ from voxd.config.provider_schema import LOCAL
 from voxd.errors import SpendLimitReached, VoxdError
 from voxd.events import Emit, Event
 from voxd.events import EventType as E
+from voxd.providers.costs import UPPER_IN_WORDS
 from voxd.providers.facts import is_free
 from voxd.tasks import TaskScope
 
@@ -48,7 +49,7 @@ class SpendGuard:
     """Holds the sums of the day and the levels they have reached; a handler of the bus (`handle`).
 
     A new day or a higher limit lifts a stop. The sums start with those of the usage log (``spent``), so a
-    restart does not reset them. A provider without a price cannot be counted.
+    restart does not reset them. A model without a price is counted by an upper estimate, logged once.
     """
 
     def __init__(
@@ -63,6 +64,8 @@ class SpendGuard:
         self._levels: dict[str, SpendLevel] = {}
         # By scope, and apart for sound and text.
         self._announced: set[tuple[str, bool]] = set()
+        # Provider and model.
+        self._unpriced: set[tuple[str, str]] = set()
         self._midnight: asyncio.Task[None] | None = None
         self._tasks = TaskScope("spend")
 
@@ -83,6 +86,8 @@ class SpendGuard:
     def configure(self, config: schema.Config) -> None:
         """Apply the limits of a reloaded configuration."""
         self._config = config
+        # It may have prices for them now.
+        self._unpriced.clear()
         self._update_levels()
 
     def handle(self, event: Event) -> None:
@@ -90,8 +95,38 @@ class SpendGuard:
         if event.type == E.PROVIDER_USED and event.data["cost_usd"]:
             self._check_day()
             name = event.data["provider"]
+            if event.data.get("is_upper_estimate"):
+                self._note_unpriced(name, event.data.get("model", ""))
             self._sums[name] = self._sums.get(name, 0.0) + event.data["cost_usd"]
             self._update_levels()
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Which models are counted without a known price, while a limit is set."""
+        if not self._has_limit:
+            return ()
+        return tuple(
+            f"no price is known for {model or 'the model'} of {name}: it is counted by an upper estimate"
+            for name, model in sorted(self._unpriced)
+        )
+
+    def _note_unpriced(self, name: str, model: str) -> None:
+        if (name, model) in self._unpriced:
+            return
+        self._unpriced.add((name, model))
+        # Once: every request would say the same.
+        _log.warning(
+            "no price is known for %s of %s: it is counted by an upper estimate (%s); "
+            "set [[prices]] in voxd.toml",
+            model or "the model",
+            name,
+            UPPER_IN_WORDS,
+        )
+
+    @property
+    def _has_limit(self) -> bool:
+        limits = (each.usd_per_day for each in self._config.providers.values())
+        return self._config.spend.usd_per_day is not None or any(limit is not None for limit in limits)
 
     def stopped(self, name: str) -> SpendLimitReached | None:
         """Return why provider or pipeline ``name`` may not be used today, None when it may."""

@@ -206,7 +206,12 @@ class OpenAIProtocolProvider(BaseProvider):
 
     async def estimate_cost(self) -> Cost | None:
         """Return what that costs, None where no price is known."""
-        return cost_of(self.model_name, self._reader.usage, transcriber=self._extra["transcription_model"])
+        return cost_of(
+            self.model_name,
+            self._reader.usage,
+            transcriber=self._extra["transcription_model"],
+            prices=self.config.get("prices"),
+        )
 
     def _new_reader(self) -> RealtimeReader:
         return RealtimeReader(self.name)

@@ -191,7 +191,7 @@ class GeminiProvider(BaseProvider):
 
     async def estimate_cost(self) -> Cost | None:
         """Return what that costs, None where no price is known."""
-        return cost_of(self._model.removeprefix("models/"), self._reader.usage)
+        return cost_of(self._model, self._reader.usage, kind="gemini", prices=self.config.get("prices"))
 
     def _note_request(self, connection: WebSocketConnection) -> None:
         self._reader.response_requested()

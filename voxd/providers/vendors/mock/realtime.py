@@ -15,6 +15,7 @@ from voxd.frames import BYTES_PER_SAMPLE
 from voxd.providers import events
 from voxd.providers.base import BaseProvider, Capabilities, as_session_config
 from voxd.providers.costs import cost_of
+from voxd.providers.facts import facts
 from voxd.providers.settings import SessionConfig
 from voxd.providers.usage import Cost, Usage
 from voxd.providers.vendors.mock.script import Fault, MockReply, MockScript
@@ -176,8 +177,10 @@ class MockProvider(BaseProvider):
         return self._usage
 
     async def estimate_cost(self) -> Cost | None:
-        """Return what that would cost with ``prices_like``."""
-        return cost_of(self.script.prices_like, self._usage)
+        """Return what that would cost with ``prices_like``: by itself it costs nothing."""
+        if not self.script.prices_like:
+            return Cost(prices_of=facts().prices.as_of)
+        return cost_of(self.script.prices_like, self._usage, prices=self.config.get("prices"))
 
     def _fail(self, fault: Fault) -> None:
         match fault:

@@ -248,7 +248,7 @@ class GptLiveProvider(OpenAIProvider):
 
     async def estimate_cost(self) -> Cost | None:
         """Return what the time it was open costs."""
-        return cost_of(self.model_name, self._reader.usage)
+        return cost_of(self.model_name, self._reader.usage, prices=self.config.get("prices"))
 
     def _new_reader(self) -> RealtimeReader:
         return GptLiveReader(self.name)
