@@ -10,6 +10,7 @@ from msgspec import inspect as mi
 
 from voxd.config.problems import Place, Problem, Severity
 from voxd.config.schema_types import kind_at
+from voxd.config.spellings import respell_settings
 from voxd.config.toml_lines import KeyPath, key_lines
 
 ENVIRONMENT_PREFIX = "VOXD__"
@@ -60,7 +61,7 @@ def from_toml(file: str, text: str) -> tuple[Layer, list[Problem]]:
         )
         for error in errors
     ]
-    return Layer(data, places), problems
+    return Layer(*respell_settings(data, places)), problems
 
 
 def _too_deep(file: str, line: int) -> Problem:

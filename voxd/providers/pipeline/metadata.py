@@ -7,12 +7,14 @@ from typing import Any
 import msgspec
 
 from voxd.clock import Clock, SystemClock
+from voxd.config.money_schema import RateLimit
 from voxd.config.paths import models_dir
 from voxd.config.problems import did_you_mean
 from voxd.config.provider_options import OptionTypes, raise_first
 from voxd.config.provider_schema import LOCAL, Pipeline, ProviderConfig
 from voxd.config.schema import Config, Stt, Tts, Whisper
 from voxd.config.secrets import Secret
+from voxd.config.spellings import respell
 from voxd.errors import ConfigError
 from voxd.events import Emit
 from voxd.local.engines import EngineResources, build_synthesizer, whisper_transcriber
@@ -32,8 +34,9 @@ class PipelineMetadata(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 
     ``headers`` of a table may be a function that returns them, called before every request. A table of kind
     "local" selects the local engines: Whisper with ``model``, and the local voice, from ``models_dir``. The
-    rest are the settings of ``[pipelines.NAME]``, and functions: ``middleware`` as in
-    `voxd.providers.pipeline.middleware`, ``request_middleware`` as in `voxd.net.request_middleware`.
+    rest are the settings of ``[pipelines.NAME]``, ``rate_limit`` as in ``[rate_limit]``, and functions:
+    ``middleware`` as in `voxd.providers.pipeline.middleware`, ``request_middleware`` as in
+    `voxd.net.request_middleware`.
     """
 
     stt: tuple[dict[str, Any], ...] = ()
@@ -49,22 +52,25 @@ class PipelineMetadata(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     request_middleware: tuple[Any, ...] = ()
     hints: tuple[str, ...] = ()
     models_dir: str = ""
+    rate_limit: dict[str, Any] = {}
 
 
 def check_metadata(metadata: Mapping[str, Any]) -> None:
     """Raise `ConfigError` for a mistake in ``metadata`` of a pipeline; nothing is built."""
-    found = _convert(metadata, PipelineMetadata, "metadata")
+    found = _convert(respell(metadata), PipelineMetadata, "metadata")
+    _convert(respell(found.rate_limit), RateLimit, "metadata.rate_limit")
     for kind in STAGE_NAMES:
         _name_tables(str(kind), getattr(found, kind), {})
 
 
 def build_from_metadata(config: Mapping[str, Any], emit: Emit) -> PipelineDependencies:
     """Return the pipeline for a provider's ``config``. Raises `ConfigError`, `VoxdError`."""
-    metadata = _convert(config.get("metadata") or {}, PipelineMetadata, "metadata")
+    metadata = _convert(respell(config.get("metadata") or {}), PipelineMetadata, "metadata")
+    limits = _convert(respell(metadata.rate_limit), RateLimit, "metadata.rate_limit")
     clock: Clock = config.get("clock") or SystemClock()
     known: dict[str, _Vendor] = {}
     names = {str(kind): _name_tables(kind, getattr(metadata, kind), known) for kind in STAGE_NAMES}
-    tables = {name: table for name, (table, _) in known.items()}
+    tables = {name: limits.limit(table) for name, (table, _) in known.items()}
     headers = {name: computed for name, (_, computed) in known.items() if computed is not None}
     # Of this pipeline alone, and closed with it: outside the daemon no other pipeline shares them.
     http, health = HttpClient(), CircuitBreaker(emit=emit, clock=clock)
@@ -113,7 +119,7 @@ def _name_tables(
         where = f'metadata["{kind}"][{number}]'
         vendor_kind = str(entry.get("kind", ""))
         types = option_types(vendor_kind)
-        fields = _with_options(entry, types)
+        fields = _with_options(respell(entry), types)
         name = str(fields.pop("name", "") or vendor_kind)
         if vendor_kind == LOCAL:
             names.append(LOCAL)
