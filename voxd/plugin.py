@@ -6,6 +6,7 @@ Built-ins use the same groups but import the defining modules; nothing inside vo
 """
 
 from voxd.clock import Clock
+from voxd.config.provider_options import ProviderOptions
 from voxd.errors import (
     AuthenticationError,
     ConfigError,
@@ -41,6 +42,7 @@ from voxd.providers.pipeline.middleware import MessageMiddleware, MiddlewareMess
 from voxd.providers.pipeline.stages.contract import (
     ChatMessage,
     Completion,
+    ConfiguredStage,
     LanguageModel,
     PipelineStage,
     Prompt,
@@ -80,6 +82,7 @@ __all__ = [
     "ClockTime",
     "Completion",
     "ConfigError",
+    "ConfiguredStage",
     "ConnectionFailed",
     "ContextTooLong",
     "Cost",
@@ -108,6 +111,7 @@ __all__ = [
     "Prompt",
     "ProviderError",
     "ProviderEvent",
+    "ProviderOptions",
     "Question",
     "RateLimited",
     "RequestMiddleware",

@@ -1,11 +1,15 @@
 """What may stand in ``metadata``, and that it counts."""
 
+import asyncio
+import json
 from typing import Any
 
 import msgspec
 import pytest
 
 from tests.providers.pipeline.made import KIND, register
+from tests.servers.chat import Chat
+from tests.servers.scripted import KEY, Reply, scripted
 from voxd import BaseProvider, VoiceEngine, VoiceEngineConfig, register_provider
 from voxd.engine import tuning
 from voxd.errors import ConfigError
@@ -139,3 +143,27 @@ def test_an_option_of_a_stage_without_a_schema_must_stand_in_options() -> None:
     VoiceEngineConfig(provider="pipeline", metadata={"llm": [{"kind": KIND, "options": {"text": "x"}}]})
     with pytest.raises(ConfigError, match='no "text"'):
         VoiceEngineConfig(provider="pipeline", metadata={"llm": [{"kind": KIND, "text": "x"}]})
+
+
+async def test_limits_of_one_model_precede_those_of_the_pipeline() -> None:
+    register()
+    async with asyncio.timeout(5), scripted(Chat(), Reply(("Good ", "day."))) as server:
+        model = {"kind": "openai", "endpoint": f"{server.url}/v1", "api_key": KEY}
+        model["options"] = {"temperature": 0.2, "max_completion_tokens": 42, "top_p": 0.5, "seed": 7}
+        engine = VoiceEngine(
+            provider="pipeline",
+            metadata={
+                "stt": [{"kind": KIND, "name": "ears"}],
+                "llm": [model],
+                "tts": [{"kind": KIND, "name": "voice"}],
+                "temperature": 0.9,
+                "max_tokens": 7,
+            },
+        )
+        done = asyncio.Event()
+        engine.on_response_done = done.set
+        async with engine:
+            await engine.send_text("hello")
+            await done.wait()
+        body = json.loads(server.asked.body)
+    assert (body["temperature"], body["max_tokens"], body["top_p"], body["seed"]) == (0.2, 42, 0.5, 7)

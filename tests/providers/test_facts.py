@@ -9,7 +9,15 @@ import pytest
 from voxd.config.provider_rules import GROUPS
 from voxd.providers import facts as module
 from voxd.providers import registry
-from voxd.providers.facts import Facts, config_facts, default_model, default_voice, facts, is_free
+from voxd.providers.facts import (
+    Facts,
+    config_facts,
+    default_model,
+    default_voice,
+    facts,
+    is_free,
+    option_types,
+)
 
 REALTIME_VOICES = ["alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar"]
 
@@ -248,3 +256,41 @@ def test_broken_facts_of_a_package_are_ignored_with_a_warning(
     assert "parrot" not in found.kinds
     assert "openai" in found.kinds
     assert caplog.records[0].name == module.__name__
+
+
+SCHEMA = """
+import msgspec
+class Options(msgspec.Struct):
+    volume: int = 3
+class Parrot:
+    options_type = Options
+class Free:
+    pass
+"""
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_package_declares_its_options_in_its_facts_or_on_its_class(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, declared: bool
+) -> None:
+    name = f"macaw_{'in_facts' if declared else 'on_class'}"
+    package = tmp_path / name
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "llm.py").write_text(SCHEMA)
+    options = f'[kinds.macaw.options]\nllm = "{name}.llm:Options"\n' if declared else ""
+    (package / "facts.toml").write_text(f"[kinds.macaw]\n{options}")
+    info = tmp_path / f"{name}-1.dist-info"
+    info.mkdir()
+    entries = f"[voxd.llm]\nmacaw = {name}.llm:Parrot\nfree = {name}.llm:Free\nbroken = {name}.gone:Gone\n"
+    (info / "entry_points.txt").write_text(entries)
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    facts.cache_clear()
+    try:
+        [mistake] = option_types("macaw").check({"volumme": 3, "volume": 4, "ca_file": "x"}, ("llm",))
+        assert (mistake.path, mistake.hint) == (("volumme",), 'did you mean "volume"?')
+        # Without a schema, or when it cannot be read, anything is accepted.
+        for kind in ("free", "broken", "unknown"):
+            assert list(option_types(kind).check({"volumme": 3}, ("llm",))) == []
+    finally:
+        facts.cache_clear()

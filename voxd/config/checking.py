@@ -201,6 +201,8 @@ def _unknown(key: str, known: list[str], path: KeyPath) -> Finding:
     # A key in the wrong table is more likely than a spelling mistake of another key.
     section = _section_of(key) if path else ""
     hint = f"{key} belongs to [{section}]" if section else did_you_mean(key, known)
+    if not hint and path[:1] == ("providers",):
+        hint = f"write what only its kind knows as options = {{ {key} = ... }}"
     what = "section" if not path else "key"
     return _error(where, f"unknown {what}", hint or f"known keys: {', '.join(known)}")
 
