@@ -387,3 +387,26 @@ async def test_close_ends_the_threads_and_handlers_come_back_to_the_loop(bus: Bu
     assert not thread.is_alive()
     bus.emit("x", number=4)
     assert moved.threads[-1] == moved.loop_thread
+
+
+async def test_on_and_once_are_decorators_too() -> None:
+    bus, seen = Bus(FakeClock()), []
+
+    @bus.on("text.output", priority=2, filter=lambda event: event.text != "no")
+    def first(event: Event) -> None:
+        seen.append(("first", event.text))
+
+    @bus.once("TEXT_OUTPUT")
+    async def second(event: Event) -> None:
+        seen.append(("second", event.text))
+
+    for text in ("one", "no", "two"):
+        bus.emit("text.output", text=text)
+    await bus.close()
+    assert seen == [("first", "one"), ("first", "two"), ("second", "one")]
+    assert bus.has_handler("text.output")
+    assert not bus.has_handler("text.input")
+    assert bus.off("text.output", first)
+    assert not bus.has_handler("text.output")
+    first(Event(1, "text.output", 0.0, None, {"text": "called"}))
+    assert seen[-1] == ("first", "called")

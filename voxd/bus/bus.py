@@ -5,7 +5,7 @@ import fnmatch
 import itertools
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterable
-from typing import Any, Self
+from typing import Any, Self, TypeVar, overload
 
 from voxd.bus.aliases import EVENT_ALIASES
 from voxd.bus.dispatcher import Dispatcher
@@ -24,6 +24,13 @@ CHUNKS_KEPT = 64
 
 # Event types with a counter of their own; further custom types share the counter `(other)`.
 TYPES_COUNTED = 512
+
+H = TypeVar("H", bound=Handler)
+
+
+def _decorates(event: Event) -> None:
+    """Stand for a handler that is not passed: then `Bus.on` is a decorator. An explicit None is refused."""
+
 
 _SOUND = (bytes, bytearray, memoryview)
 # What would hold much memory: sound, and an exception with all the frames of its traceback.
@@ -149,18 +156,53 @@ class Bus:
 
     # --- for users of the library -----------------------------------------------------------------
 
-    def on(self, type: str, handler: Handler, *, priority: int = 0, filter: Filter | None = None) -> str:
+    @overload
+    def on(self, type: str, handler: Handler, *, priority: int = 0, filter: Filter | None = None) -> str: ...
+
+    @overload
+    def on(self, type: str, *, priority: int = 0, filter: Filter | None = None) -> Callable[[H], H]: ...
+
+    def on(
+        self, type: str, handler: Handler = _decorates, *, priority: int = 0, filter: Filter | None = None
+    ) -> str | Callable[[H], H]:
         """Call ``handler`` with every event of ``type`` that ``filter`` lets pass; returns the handler's id.
 
-        Higher ``priority`` first, then in order of registration. A plain function is called at once and must
-        be quick: after three calls of more than 50 ms it moves to a thread of its own. A coroutine function
-        runs in a task of its own, one event after the other, at most 10 s each. Raises `InvalidRequest`.
+        Without a handler it is a decorator, ``@events.on(EventType.TEXT_OUTPUT)``. Higher ``priority`` first,
+        then in order of registration. A plain function is called at once and must be quick: after three calls
+        of more than 50 ms it moves to a thread of its own. A coroutine function runs in a task of its own,
+        one event after the other, at most 10 s each. Raises `InvalidRequest`.
         """
-        return self._dispatcher.add(type, handler, priority=priority, filter=filter, once=False)
+        return self._register(type, handler, priority=priority, filter=filter, once=False)
 
-    def once(self, type: str, handler: Handler, *, priority: int = 0, filter: Filter | None = None) -> str:
+    @overload
+    def once(
+        self, type: str, handler: Handler, *, priority: int = 0, filter: Filter | None = None
+    ) -> str: ...
+
+    @overload
+    def once(self, type: str, *, priority: int = 0, filter: Filter | None = None) -> Callable[[H], H]: ...
+
+    def once(
+        self, type: str, handler: Handler = _decorates, *, priority: int = 0, filter: Filter | None = None
+    ) -> str | Callable[[H], H]:
         """Like `on`, for the first such event only."""
-        return self._dispatcher.add(type, handler, priority=priority, filter=filter, once=True)
+        return self._register(type, handler, priority=priority, filter=filter, once=True)
+
+    def _register(
+        self, type: str, handler: Handler, *, priority: int, filter: Filter | None, once: bool
+    ) -> str | Callable[[H], H]:
+        if handler is not _decorates:
+            return self._dispatcher.add(type, handler, priority=priority, filter=filter, once=once)
+
+        def decorate(function: H) -> H:
+            self._dispatcher.add(type, function, priority=priority, filter=filter, once=once)
+            return function
+
+        return decorate
+
+    def has_handler(self, *types: str) -> bool:
+        """Whether a handler is registered for one of ``types`` by that very type, and not by a glob."""
+        return self._dispatcher.has_handler(types)
 
     def off(self, which: str, handler: Handler | str | None = None) -> bool:
         """Forget a handler, by its id, or by type and handler (or id); says whether there was one."""

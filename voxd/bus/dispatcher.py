@@ -38,6 +38,10 @@ class Dispatcher:
         """How many handlers are registered."""
         return len(self._registrations)
 
+    def has_handler(self, types: tuple[str, ...]) -> bool:
+        """Whether a handler is registered for one of ``types``, not counting globs."""
+        return any(each.selector.type in types for each in self._registrations)
+
     def add(self, type: str, handler: Handler, *, priority: int, filter: Filter | None, once: bool) -> str:
         """Register; returns the id. Raises `InvalidRequest`."""
         if not isinstance(type, str) or not type:
