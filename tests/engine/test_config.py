@@ -130,7 +130,7 @@ def test_a_misspelt_field_is_guessed() -> None:
     config = VoiceEngineConfig(enable_multi_provider=True, metadata={"failover": [entry]})
     with pytest.raises(ConfigError) as caught:
         failovers(config, {})
-    assert caught.value.hint == "did you mean voice?"
+    assert caught.value.hint == 'did you mean "voice"?'
 
 
 def test_another_mode_decides_again_on_features() -> None:

@@ -232,3 +232,41 @@ async def test_a_cancelled_start_leaves_the_microphone_closed(make: Make) -> Non
     assert asyncio.all_tasks() == before
     await engine.start_listening()
     assert engine.is_listening
+
+
+def spoken_with_a_pause(path: Path) -> str:
+    """Two words with 0.8 s between them, which ends a turn of hands-free use."""
+    write_wav(path, Clip(tone(400) + silence(800) + tone(400) + silence(1500), 24_000))
+    return f"virtual:{path}"
+
+
+@pytest.mark.parametrize("vad_type", ["client", "server"])
+@pytest.mark.parametrize("asked", [True, None])
+async def test_a_pause_while_the_key_is_held_does_not_end_the_turn(
+    make: Make, tmp_path: Path, vad_type: str, asked: bool | None
+) -> None:
+    device = spoken_with_a_pause(tmp_path / "spoken.wav")
+    engine, log = make(input_device=device, vad_type=vad_type, chunk_duration_ms=40)
+    await engine.connect()
+    recording: list[bytes] = []
+    engine.events.on("audio.input_chunk", lambda event: recording.append(event.audio_data))
+    await engine.start_listening(asked)
+    await log.until(lambda: len(recording) > 1800 / 40)
+    await engine.stop_listening()
+    assert not {"conversation.turn_detected", "response.started"} & {*log.types()}
+    await (engine.commit() if asked else engine.send_recorded_audio(b"".join(recording)))
+    await log.wait("response.completed")
+    assert log.types().count("response.started") == 1
+
+
+async def test_hands_free_use_with_a_level_meter_still_detects_turns(make: Make, tmp_path: Path) -> None:
+    device = spoken_with_a_pause(tmp_path / "spoken.wav")
+    engine, log = make(input_device=device, chunk_duration_ms=40)
+    await engine.connect()
+    engine.events.on("audio.input_chunk", lambda event: None)
+    engine.on_text_response = lambda text: None
+    await engine.start_listening()
+    await log.wait("response.completed")
+    await engine.stop_listening()
+    await engine.start_listening(push_to_talk=True)
+    assert engine.is_listening

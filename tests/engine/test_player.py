@@ -206,7 +206,17 @@ async def test_an_output_device_that_does_not_exist_is_an_audio_error(make: Make
     with pytest.raises(AudioError, match="99"):
         await engine.connect()
     assert not engine.is_connected
-    await log.wait("connection.closed")
+    assert log.types() == ["connection.starting", "connection.failed"]
+
+
+async def test_a_loudspeaker_that_cannot_be_opened_is_reported_before_the_session(
+    make: Make, card: SoundCard
+) -> None:
+    engine, log = make(output_device="Jabra")
+    with pytest.raises(AudioError, match="Jabra"):
+        await engine.connect()
+    assert "connection.established" not in log.types()
+    assert not engine.is_connected
 
 
 async def test_ultra_low_latency_plays_what_quality_still_collects(make: Make) -> None:

@@ -1,7 +1,6 @@
 """Another provider in mid-conversation: asked for, or because the first one failed."""
 
 import asyncio
-import logging
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -15,7 +14,6 @@ from voxd import (
     NotConnected,
     ProviderError,
     SessionConfig,
-    VoiceEngine,
     VoiceEngineConfig,
     register_provider,
 )
@@ -76,11 +74,67 @@ async def test_a_switch_takes_a_configuration_or_the_fields_that_differ(make: Ma
     assert log.of("text.output")[-1].text == "It is me."
 
 
-async def test_a_switch_before_connecting_changes_the_provider(make: Make) -> None:
+async def test_a_switch_before_connecting_connects(make: Make) -> None:
     engine, log = make()
     await engine.switch_provider("other")
+    assert engine.is_connected
     await engine.connect()
-    assert log.of("connection.established")[0].provider == "other"
+    assert [event.provider for event in log.of("connection.established")] == ["other"]
+    assert (await engine.ask("hello")).audio
+
+
+async def test_a_switch_after_a_failed_connect_connects_to_the_other(make: Make) -> None:
+    engine, _ = make(metadata={"connect_fault": "rate_limited"}, clock=FakeClock())
+    with pytest.raises(ProviderError) as caught:
+        await engine.connect(retry_count=1)
+    assert caught.value.provider == "mock"
+    assert caught.value.code == "rate_limit"
+    await engine.switch_provider("other")
+    assert engine.is_connected
+
+
+async def test_a_failed_switch_before_connecting_changes_nothing(make: Make) -> None:
+    engine, _ = make()
+    with pytest.raises(AuthenticationError):
+        await engine.switch_provider("openai")
+    assert not engine.is_connected
+    assert engine.config.provider == "mock"
+    await engine.connect()
+
+
+async def test_a_switch_after_a_loss_connects(make: Make) -> None:
+    engine, log = make(metadata={"drop_after": 9}, clock=FakeClock())
+    await engine.connect()
+    await engine.send_text("hello")
+    await log.wait("connection.lost")
+    await engine.switch_provider("other")
+    assert engine.is_connected
+
+
+SPANISH = SessionConfig(instructions="Speak Spanish.")
+
+
+@pytest.mark.parametrize("before", [{"metadata": {"instructions": "Speak Spanish."}}, {"session": SPANISH}])
+@pytest.mark.parametrize("connected", [True, False])
+@pytest.mark.parametrize(
+    ("config", "instructions"),
+    [
+        (None, "Speak Spanish."),
+        ({"voice": "echo"}, "Speak Spanish."),
+        (VoiceEngineConfig(provider="mock"), "Speak Spanish."),
+        ({"session": SessionConfig(instructions="Speak French.")}, "Speak French."),
+        (VoiceEngineConfig(provider="mock", session=SessionConfig(instructions="Be quick.")), "Be quick."),
+        (VoiceEngineConfig(provider="mock", metadata={"instructions": "Be quick."}), "Be quick."),
+    ],
+)
+async def test_a_switch_keeps_the_instructions_unless_it_has_its_own(
+    make: Make, before: dict[str, Any], connected: bool, config: Any, instructions: str
+) -> None:
+    engine, _ = make(**before)
+    if connected:
+        await engine.connect()
+    await engine.switch_provider("other", config)
+    assert Other.made[0].session.instructions == instructions
 
 
 async def test_a_failed_switch_leaves_the_conversation_unchanged(make: Make) -> None:
@@ -224,15 +278,3 @@ async def test_a_wrong_switch_is_an_error_that_names_the_field(make: Make) -> No
     engine, _ = make()
     with pytest.raises(ConfigError, match="vioce"):
         await engine.switch_provider("other", {"vioce": "echo"})
-
-
-@pytest.mark.parametrize(("level", "shown"), [("DEBUG", logging.DEBUG), ("error", logging.ERROR)])
-def test_the_log_level_is_that_of_voxds_loggers(level: str, shown: int) -> None:
-    logger = logging.getLogger("voxd")
-    logger.setLevel(logging.NOTSET)
-    config = VoiceEngineConfig(provider="mock", log_level=level)
-    assert logger.level == logging.NOTSET
-    VoiceEngine(config)
-    assert logger.level == shown
-    VoiceEngine(provider="mock")
-    assert logger.level == shown, "an engine that was told nothing changes nothing"

@@ -78,6 +78,19 @@ async def make_player(device: int | str, *, jitter_ms: int, clock: Clock, emit: 
     return await open_player(device, jitter_ms=jitter_ms, clock=clock, emit=emit)
 
 
+def preload(*, converts: bool, plays: bool) -> None:
+    """Import the modules that convert or play; call it in a thread."""
+    if converts:
+        import voxd.audio.sound
+    if plays:
+        import voxd.engine.player  # noqa: F401
+
+
+def preload_microphone() -> None:
+    """Import the modules that capture; call it in a thread."""
+    import voxd.engine.microphone  # noqa: F401
+
+
 def make_recording(directory: Path, *, rate_hz: int, keep_turns: int, clock: Clock) -> "SessionRecording":
     """Return a recording of the turns in ``directory``."""
     from voxd.engine.recording import SessionRecording

@@ -1,13 +1,13 @@
 """The configuration of a `VoiceEngine`, one value checked when it is created, and ready-made sessions."""
 
 import dataclasses
-import difflib
-import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
+from voxd.config.problems import did_you_mean
+from voxd.engine.log_level import LogLevel, is_configured
 from voxd.engine.metadata import MIDDLEWARE_KEYS, check_metadata
 from voxd.errors import ConfigError
 from voxd.providers.settings import SessionConfig
@@ -16,6 +16,11 @@ Mode = Literal["fast", "big", "provider"]
 VadType = Literal["client", "server"]
 LatencyMode = Literal["ultra_low", "balanced", "quality"]
 
+CONVERSATION_KEYS = ("instructions", "temperature", "max_tokens")
+
+# A filter must not be lost with the first provider: the user's functions are for every one.
+_LASTING_KEYS = (*CONVERSATION_KEYS, *MIDDLEWARE_KEYS)
+
 # The variables that hold the key of a vendor when ``api_key`` is empty; these vendors need a key.
 KEY_VARIABLES: Mapping[str, tuple[str, ...]] = {
     "openai": ("OPENAI_API_KEY",),
@@ -23,11 +28,25 @@ KEY_VARIABLES: Mapping[str, tuple[str, ...]] = {
     "gemini": ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
 }
 
+# Fields of the session, which programs write for those of the configuration.
+_OTHER_NAMES = {
+    name: f'pass session=SessionConfig({name}=…), or metadata={{"{name}": …}}'
+    for name in ("instructions", "temperature", "max_tokens")
+} | {name: f'pass metadata={{"{name}": …}}' for name in ("model", "endpoint")}
+
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
+class _NamedFields(type):
+    """Says which field was meant when a keyword argument is not one; dataclasses only say that it is not."""
+
+    def __call__(cls, *args: Any, **fields: Any) -> Any:
+        check_fields(fields)
+        return super().__call__(*args, **fields)
+
+
 @dataclass(frozen=True)
-class VoiceEngineConfig:
+class VoiceEngineConfig(metaclass=_NamedFields):
     """Complete configuration of a `VoiceEngine`. Raises `ConfigError` for a value out of range.
 
     ``input_device`` and ``output_device`` are a PortAudio index, a stable name (or a unique part of it),
@@ -126,25 +145,47 @@ def other_provider(
 ) -> VoiceEngineConfig:
     """Return ``config`` for another provider: a name, or the fields that differ. Raises `ConfigError`.
 
-    Key and metadata belong to one vendor and are not copied.
+    Key and metadata belong to one vendor and are not copied, but for the instructions and limits of the
+    session, and middleware.
     """
-    fields = {"provider": entry} if isinstance(entry, str) else dict(entry)
+    fields: dict[str, Any] = {"provider": entry} if isinstance(entry, str) else dict(entry)
     if not isinstance(fields.get("provider"), str):
         raise ConfigError("a provider to fail over to needs a name", hint='write {"provider": "azure", ...}')
+    # What the engine reads itself belongs to the conversation: its instructions go on.
+    kept = {name: config.metadata[name] for name in _LASTING_KEYS if name in config.metadata}
+    fields["metadata"] = {**kept, **fields.get("metadata", {})}
     # The entry itself does not fail over: the list of the first configuration holds for all.
-    # The user's functions are for every provider: a filter must not be lost with the first one.
-    functions = {key: value for key, value in config.metadata.items() if key in MIDDLEWARE_KEYS}
-    own: Any = fields.pop("metadata", {})
-    fields = {"api_key": "", "metadata": {**functions, **own}, "enable_multi_provider": False, **fields}
+    fields = {"api_key": "", "enable_multi_provider": False, **fields}
     # `__post_init__` has set both from the mode of the first; another mode must derive them again.
     if "mode" in fields:
         fields = {"enable_transcription": None, "enable_functions": None, **fields}
-    unknown = sorted(set(fields) - set(_DEFAULTS))
-    if unknown:
-        similar = difflib.get_close_matches(unknown[0], list(_DEFAULTS), n=1)
-        hint = f"did you mean {similar[0]}?" if similar else "see help(voxd.VoiceEngineConfig)"
-        raise ConfigError(f"VoiceEngineConfig has no field {unknown[0]}", hint=hint)
+    check_fields(fields)
     return with_key(dataclasses.replace(config, **fields), environment)
+
+
+class UnknownField(ConfigError, TypeError):
+    """A keyword argument that is not a field of the configuration."""
+
+
+def check_fields(fields: Iterable[str], also: tuple[str, ...] = ()) -> None:
+    """Raise `UnknownField`, with the most similar name as the hint, for one that is not a field.
+
+    ``also`` are further names that may have been meant.
+    """
+    for name in sorted(set(fields) - set(_DEFAULTS)):
+        meant = _OTHER_NAMES.get(name) or did_you_mean(name, (*_DEFAULTS, *also))
+        hint = meant or f"use one of {', '.join(_DEFAULTS)}"
+        raise UnknownField(f"VoiceEngineConfig has no field {name}", hint=hint)
+
+
+def continued(config: VoiceEngineConfig, new: VoiceEngineConfig) -> VoiceEngineConfig:
+    """Return ``new`` with the session, instructions and limits of ``config`` where it has none."""
+    kept = {name: config.metadata[name] for name in _LASTING_KEYS if name in config.metadata}
+    session = new.session
+    # Instructions in the metadata of the new one would lie below those of the old session.
+    if session is None and not set(new.metadata) & set(CONVERSATION_KEYS):
+        session = config.session
+    return dataclasses.replace(new, session=session, metadata={**kept, **new.metadata})
 
 
 def with_middleware(
@@ -160,12 +201,11 @@ def with_middleware(
     return dataclasses.replace(config, metadata=metadata)
 
 
-def set_log_level(config: VoiceEngineConfig) -> None:
-    """Set the level of voxd's loggers, unless the program has set one and ``config`` does not."""
-    logger = logging.getLogger("voxd")
+def log_level(config: VoiceEngineConfig) -> LogLevel:
+    """Return the log level of an engine: the program's where it has set one and ``config`` does not."""
     # A library must not undo what the program has configured (Python documentation, logging for libraries).
-    if config.is_set("log_level") or logger.level == logging.NOTSET:
-        logger.setLevel(config.log_level)
+    is_explicit = config.is_set("log_level")
+    return LogLevel(config.log_level if is_explicit or not is_configured() else None, is_explicit=is_explicit)
 
 
 def _check(config: VoiceEngineConfig) -> None:

@@ -9,12 +9,12 @@ from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
 from voxd.engine.config import VoiceEngineConfig
-from voxd.engine.session import EngineSession
+from voxd.engine.session import EngineSession, preload
 from voxd.errors import AudioError, ConnectionFailed, NotConnected, VoxdError
 from voxd.events import Emit
 from voxd.events import EventType as E
 from voxd.providers.events import ConnectFailed, ConnectionLost, ProviderEvent
-from voxd.tasks import TaskScope
+from voxd.tasks import TaskScope, in_thread
 
 T = TypeVar("T")
 
@@ -54,7 +54,14 @@ class Connector:
 
     async def switch(self, call: EngineSession, config: VoiceEngineConfig) -> None:
         """Continue ``call`` with another provider. Raises `VoxdError`, `NotConnected` as `connect` does."""
-        await self._unless_closed(call.switch(config))
+        await self._unless_closed(self._switch(call, config))
+
+    async def _switch(self, call: EngineSession, config: VoiceEngineConfig) -> None:
+        await in_thread(lambda: preload(config), name="load the provider")
+        await call.switch(config)
+        if not call.session.is_connected:
+            # The session was lost: the program asks for another provider to go on with.
+            await call.session.connect(0)
 
     async def close(self) -> None:
         """Cancel connection attempts in progress; idempotent."""
@@ -120,23 +127,29 @@ class Connector:
         return self._waiting.popleft()
 
     async def _open(self, config: VoiceEngineConfig, retries: int) -> EngineSession:
-        try:
-            call = self._make(config)
-        except VoxdError as error:
-            # Refused before any request: published all the same, because handlers wait for it.
-            self._emit(E.CONNECTION_STARTING, source=config.provider)
-            self._emit(
-                E.CONNECTION_FAILED,
-                provider=config.provider,
-                error=error,
-                error_message=str(error),
-                code=error.code,
-                retry_count=0,
-            )
-            raise
         # Also on cancellation: a session that is half open holds a socket and tasks.
         async with AsyncExitStack() as stack:
-            stack.push_async_callback(call.close)
+            try:
+                await in_thread(lambda: preload(config), name="load the provider")
+                call = self._make(config)
+                stack.push_async_callback(call.close)
+                # Before the session, which is billed and reported as ready once it is open.
+                await call.open_devices()
+            except VoxdError as error:
+                self._report(config, error)
+                raise
             await call.open(retries)
             stack.pop_all()
         return call
+
+    def _report(self, config: VoiceEngineConfig, error: VoxdError) -> None:
+        """Publish a failure before any request: handlers wait for it as for one of the session."""
+        self._emit(E.CONNECTION_STARTING, source=config.provider)
+        self._emit(
+            E.CONNECTION_FAILED,
+            provider=config.provider,
+            error=error,
+            error_message=str(error),
+            code=error.code,
+            retry_count=0,
+        )

@@ -14,6 +14,7 @@ from voxd.errors import AudioError, NotConnected, VoxdError
 from voxd.events import Emit
 from voxd.events import EventType as E
 from voxd.frames import BYTES_PER_SAMPLE
+from voxd.tasks import in_thread
 
 if TYPE_CHECKING:
     from voxd.engine.microphone import MicrophoneStream
@@ -91,6 +92,8 @@ class AudioInput:
 
     async def _start(self) -> None:
         config = self._config
+        # In a thread: numpy and the capture code take 70 ms to load.
+        await in_thread(audio.preload_microphone, name="load audio")
         microphone = audio.make_microphone(
             config.input_device,
             rate_hz=config.sample_rate,

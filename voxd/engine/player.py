@@ -10,7 +10,7 @@ from voxd.audio.speaker import Speaker
 from voxd.clock import Clock
 from voxd.config.schema import Audio
 from voxd.engine.devices import stable_name
-from voxd.errors import Busy, VoxdError
+from voxd.errors import Busy, DeviceError, VoxdError
 from voxd.events import Emit
 from voxd.frames import Clip
 from voxd.tasks import TaskScope
@@ -96,6 +96,12 @@ class Player:
     def prepare(self) -> None:
         """Start the playback process in the background, so that the next reply does not wait for it."""
         self._speaker.prepare()
+
+    async def open(self) -> None:
+        """Open the device now. Raises `DeviceError` when that fails."""
+        await self._speaker.start()
+        if not self._speaker.ok:
+            raise DeviceError(f"the loudspeaker cannot be opened: {self._speaker.problem}")
 
     def feed(self, response_id: str, clip: Clip) -> None:
         """Play ``clip`` after the clips before it, unless `stop` has ended its reply."""

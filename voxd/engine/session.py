@@ -12,6 +12,7 @@ from voxd.engine import audio, tuning
 from voxd.engine.config import KEY_VARIABLES, VoiceEngineConfig
 from voxd.engine.downlink import Downlink
 from voxd.engine.input import AudioInput
+from voxd.engine.log_level import watch_loggers
 from voxd.engine.metadata import PIPELINE, engine_part
 from voxd.engine.meter import EngineMeter
 from voxd.engine.reply import Reply, ReplyCollector
@@ -26,6 +27,7 @@ from voxd.errors import (
     VoxdError,
 )
 from voxd.frames import BYTES_PER_SAMPLE, Clip
+from voxd.providers.adapter import adapt
 from voxd.providers.base import BaseProvider
 from voxd.providers.events import (
     ErrorOccurred,
@@ -89,6 +91,9 @@ class EngineSession:
             meter=meter,
         )
         self._provider_class = cls
+        # While the key of push-to-talk is held.
+        self._is_held = False
+        self.has_sent_recording = False
         self._update_target()
         self._player: Player | None = None
         self._recording: SessionRecording | None = None
@@ -96,25 +101,33 @@ class EngineSession:
         # While True replies are not played, because `speak_text` returns their audio.
         self._is_muted = False
 
-    async def open(self, retries: int) -> None:
-        """Open the session, and the loudspeaker if one is configured. Raises `VoxdError`."""
-        await self.session.connect(retries)
+    async def open_devices(self) -> None:
+        """Open the loudspeaker, if one is configured; the microphone waits for `AudioInput.start`.
+
+        Raises `AudioError` when it cannot be opened.
+        """
         config = self.config
         if config.save_audio:
             directory = Path(config.audio_save_path or DEFAULT_SAVE_PATH)
             self._recording = audio.make_recording(
                 directory, rate_hz=config.sample_rate, keep_turns=config.audio_save_limit, clock=self._clock
             )
-        if config.output_device is not None:
-            try:
-                self._player = await audio.make_player(
-                    config.output_device,
-                    jitter_ms=tuning.jitter_ms(config),
-                    clock=self._clock,
-                    emit=self._emit,
-                )
-            except DeviceError as error:
-                raise AudioError(str(error), hint=error.hint, code=error.code) from error
+        if config.output_device is None:
+            return
+        try:
+            self._player = await audio.make_player(
+                config.output_device,
+                jitter_ms=tuning.jitter_ms(config),
+                clock=self._clock,
+                emit=self._emit,
+            )
+            await self._player.open()
+        except DeviceError as error:
+            raise AudioError(str(error), hint=error.hint, code=error.code) from error
+
+    async def open(self, retries: int) -> None:
+        """Open the session. Raises `VoxdError`."""
+        await self.session.connect(retries)
 
     async def close(self) -> None:
         """Close everything; idempotent."""
@@ -142,7 +155,7 @@ class EngineSession:
         await self.session.switch(
             _maker(cls, config, self._clock),
             config.provider,
-            tuning.session_config(config, server_vad=cls.capabilities.server_vad),
+            self._session_config(config, cls),
             reason=reason,
         )
         # After the switch: when it fails the present provider goes on with its own settings.
@@ -152,10 +165,27 @@ class EngineSession:
     async def configure(self, session: SessionConfig) -> None:
         """Apply ``session``. Raises `ProviderError` and keeps the present settings."""
         config = dataclasses.replace(self.config, session=session)
-        server_vad = self._provider_class.capabilities.server_vad
-        await self.session.configure(tuning.session_config(config, server_vad=server_vad))
+        await self.session.configure(self._session_config(config, self._provider_class))
         self.config = config
         self._update_target()
+
+    async def start_listening(self, *, push_to_talk: bool) -> None:
+        """Open the microphone. With ``push_to_talk`` nothing detects turns. Raises `AudioError`."""
+        if push_to_talk != self._is_held:
+            self._is_held = push_to_talk
+            wanted = self._session_config(self.config, self._provider_class)
+            if wanted.turn_detection != self.session.config.turn_detection:
+                await self.session.configure(wanted)
+            self._update_target()
+        if push_to_talk and self._replying:
+            # The key is how the user interrupts; without a VAD nothing else does.
+            await self.interrupt(None)
+        await self.input.start()
+
+    def _session_config(self, config: VoiceEngineConfig, cls: type[BaseProvider]) -> SessionConfig:
+        if self._is_held:
+            config = dataclasses.replace(config, vad_enabled=False)
+        return tuning.session_config(config, server_vad=cls.capabilities.server_vad)
 
     def require(self) -> None:
         """Raise `NotConnected` when the session is not open."""
@@ -174,6 +204,7 @@ class EngineSession:
         if self._recording is not None:
             self._recording.forget("user")
         await self.input.send_recording(pcm)
+        self.has_sent_recording = True
         if self._server_vad:
             # The vendor ends the turn at a pause, so the recording must end with one.
             await self.input.send_recording(self._silence())
@@ -251,7 +282,7 @@ class EngineSession:
         return self.session.is_responding or self._playing
 
     def _update_target(self) -> None:
-        client_vad = self.config.vad_enabled and not self._server_vad
+        client_vad = self.config.vad_enabled and not self._server_vad and not self._is_held
         to_hz = self._provider_class.capabilities.input_rate_hz
         self.input.set_target(self.config, to_hz=to_hz, client_vad=client_vad)
 
@@ -314,9 +345,24 @@ def require_provider(config: VoiceEngineConfig) -> type[BaseProvider]:
         raise AuthenticationError(
             f"provider {config.provider} needs an API key",
             provider=config.provider,
-            hint=f"pass api_key, or set {' or '.join(variables)}",
+            hint=(
+                f"pass api_key, or set the environment variable {' or '.join(variables)}; "
+                'provider="mock" needs no key'
+            ),
         )
     return cls
+
+
+def preload(config: VoiceEngineConfig) -> None:
+    """Import what connecting needs, so that the loop does not wait for it; call it in a thread.
+
+    Raises `NotFound`, `ProviderError` for an unusable provider.
+    """
+    cls = provider_class(config.provider)
+    cls.preload(tuning.provider_settings(config))
+    rates = {cls.capabilities.input_rate_hz, cls.capabilities.output_rate_hz, config.sample_rate}
+    audio.preload(converts=len(rates) > 1, plays=config.output_device is not None)
+    watch_loggers()
 
 
 def _maker(cls: type[BaseProvider], config: VoiceEngineConfig, clock: Clock) -> Callable[[], BaseProvider]:
@@ -326,4 +372,4 @@ def _maker(cls: type[BaseProvider], config: VoiceEngineConfig, clock: Clock) -> 
     # Loads what only pipelines need otherwise.
     from voxd.providers.pipeline.filtered_session import FilteredSession
 
-    return lambda: FilteredSession(cls(tuning.provider_settings(config)), chain, clock)
+    return lambda: FilteredSession(adapt(cls(tuning.provider_settings(config))), chain, clock)

@@ -12,16 +12,23 @@ from voxd.clock import Clock, SystemClock
 from voxd.engine import config as settings
 from voxd.engine.audio import as_bytes
 from voxd.engine.callbacks import Callbacks, Function
+from voxd.engine.calls import engine_call
 from voxd.engine.config import Mode, VoiceEngineConfig
 from voxd.engine.connect import Connector
 from voxd.engine.meter import EngineMeter, metrics
 from voxd.engine.reply import Reply
 from voxd.engine.session import EngineSession
-from voxd.errors import InvalidRequest, NotConnected
+from voxd.errors import InvalidRequest, NotConnected, third_party
+from voxd.events import EventType
+from voxd.providers.base import as_session_config
 from voxd.providers.history import HistoryMessage
 from voxd.providers.settings import SessionConfig
 from voxd.providers.tools import Tool, ToolBox, tool
 from voxd.providers.usage import Cost, Usage, add_costs
+
+DEFAULT_ATTEMPTS = 3
+
+_REPLIES = (EventType.AUDIO_OUTPUT_CHUNK, EventType.TEXT_OUTPUT)
 
 
 class EngineState(StrEnum):
@@ -55,11 +62,13 @@ class VoiceEngine(Callbacks):
         """``config``, also as the only argument, precedes ``api_key``, ``mode`` and ``options``.
 
         ``options`` are fields of `VoiceEngineConfig`. Without a key the vendor's environment variable is
-        read (OPENAI_API_KEY). Raises `ConfigError`, and `InvalidRequest` for an invalid tool.
+        read (OPENAI_API_KEY). Raises `ConfigError`, which is a `TypeError` too for an unknown field, and
+        `InvalidRequest` for an invalid tool.
         """
         if isinstance(api_key, VoiceEngineConfig):
             config, api_key = api_key, None
         if config is None:
+            settings.check_fields(options, also=("tools", "clock"))
             config = VoiceEngineConfig(api_key=api_key or "", mode=mode, **options)
         self._config = settings.with_key(config, os.environ)
         self._clock = clock or SystemClock()
@@ -79,7 +88,7 @@ class VoiceEngine(Callbacks):
         self._cost: Cost | None = None
         for each in tools:
             self.register_tool(each)
-        settings.set_log_level(self._config)
+        self.log_level = settings.log_level(self._config)
 
     @classmethod
     def create_simple(cls, api_key: str) -> Self:
@@ -98,7 +107,8 @@ class VoiceEngine(Callbacks):
 
     # --- connection ----------------------------------------------------------------------------------
 
-    async def connect(self, retry_count: int = 3) -> None:
+    @engine_call
+    async def connect(self, retry_count: int = DEFAULT_ATTEMPTS) -> None:
         """Open a session in at most ``retry_count`` attempts (1 or more), unless one is open.
 
         Raises `AuthenticationError` at once for a refused key, `ConnectionFailed` (`voxd.ConnectionError`)
@@ -109,19 +119,25 @@ class VoiceEngine(Callbacks):
             # A second `connect` waits for the first, and then has nothing left to do.
             if self.is_connected:
                 return
+            if self._session is None or self._connector is None:
+                await self._open(self._config, retry_count - 1)
+                return
+            # The session was lost, not closed: the same conversation continues.
             self._connecting = True
             try:
-                if self._session is not None and self._connector is not None:
-                    # The session was lost, not closed: the same conversation continues.
-                    await self._connector.reconnect(self._session, retry_count - 1)
-                    return
-                self._connector = Connector(
-                    self._config, self._others, make=self._new_session, emit=self._bus.emit
-                )
-                self._session = await self._connector.connect(retry_count - 1)
+                await self._connector.reconnect(self._session, retry_count - 1)
             finally:
                 self._connecting = False
 
+    async def _open(self, config: VoiceEngineConfig, retries: int) -> None:
+        self._connector = Connector(config, self._others, make=self._new_session, emit=self._bus.emit)
+        self._connecting = True
+        try:
+            self._session = await self._connector.connect(retries)
+        finally:
+            self._connecting = False
+
+    @engine_call
     async def disconnect(self) -> None:
         """Close the microphone, the loudspeaker and the session; idempotent."""
         # Before the lock, which a `connect` under way holds: this cancels its attempts.
@@ -137,26 +153,36 @@ class VoiceEngine(Callbacks):
         # Last: closing publishes events too.
         await self._bus.close()
 
+    @engine_call
     async def switch_provider(
         self, name: str, config: VoiceEngineConfig | Mapping[str, Any] | None = None
     ) -> None:
-        """Continue the conversation with provider ``name``; before `connect`: begin with it.
+        """Continue the conversation with provider ``name``; without a connection: connect to it.
 
-        ``config`` is a whole configuration, the fields that differ, or None. Without a key of its own the
-        vendor's environment variable is read. Raises `VoxdError` when the provider is unavailable; the
-        conversation then continues with the present one.
+        ``config`` is a whole configuration, the fields that differ, or None; the instructions and limits of
+        the session go on unless it has its own. Without a key of its own the vendor's environment variable is
+        read. Raises `VoxdError` when the provider is unavailable; everything then stays as it was.
         """
         if isinstance(config, VoiceEngineConfig):
-            new = settings.with_key(dataclasses.replace(config, provider=name), os.environ)
+            new = settings.continued(self.config, dataclasses.replace(config, provider=name))
+            new = settings.with_key(new, os.environ)
         else:
             new = settings.other_provider(self.config, {**(config or {}), "provider": name}, os.environ)
         async with self._changing:
             if self._session is not None and self._connector is not None:
                 await self._connector.switch(self._session, new)
+            else:
+                await self._open(new, DEFAULT_ATTEMPTS - 1)
             self._config = new
 
-    async def configure_session(self, session: SessionConfig) -> None:
-        """Apply ``session`` from now on: instructions, voice, limits, tools without a handler."""
+    @engine_call
+    async def configure_session(self, session: SessionConfig | Mapping[str, Any]) -> None:
+        """Apply ``session``, or its fields, from now on: instructions, voice, limits, tools.
+
+        Raises `InvalidRequest` for a field of the wrong type, `ProviderError` when the provider refuses it.
+        """
+        with third_party(lambda error: InvalidRequest(f"the session is invalid: {error}")):
+            session = as_session_config(session)
         async with self._changing:
             if self._session is not None:
                 await self._session.configure(session)
@@ -182,15 +208,31 @@ class VoiceEngine(Callbacks):
 
     # --- audio and text ------------------------------------------------------------------------------
 
-    async def start_listening(self) -> None:
-        """Open the microphone and send its audio. Raises `NotConnected`, `AudioError`."""
-        await self._connected().input.start()
+    @engine_call
+    async def start_listening(self, push_to_talk: bool | None = None) -> None:
+        """Open the microphone and send its audio.
 
+        With ``push_to_talk`` a pause does not end the user's turn, whatever detects turns otherwise: release
+        the key with `stop_listening`, then `commit`, or send a recording of your own by
+        `send_recorded_audio`. None: so for a program that records the chunks itself, with a handler of
+        ``AUDIO_INPUT_CHUNK``, and either has no use for a reply while it listens (no output device, no
+        handler of its audio or text) or has sent such a recording before. Raises `NotConnected`,
+        `AudioError`.
+        """
+        session = self._connected()
+        records = self._bus.has_handler(EventType.AUDIO_INPUT_CHUNK)
+        uses_replies = self.config.output_device is not None or self._bus.has_handler(*_REPLIES)
+        if push_to_talk is None:
+            push_to_talk = records and (session.has_sent_recording or not uses_replies)
+        await session.start_listening(push_to_talk=push_to_talk)
+
+    @engine_call
     async def stop_listening(self) -> None:
         """Close the microphone; idempotent. Call `commit` to have an unfinished turn answered."""
         if self._session is not None:
             await self._session.input.stop()
 
+    @engine_call
     async def send_audio(self, audio_data: bytes) -> None:
         """Send mono s16le PCM at ``config.sample_rate``, as it is captured.
 
@@ -199,14 +241,17 @@ class VoiceEngine(Callbacks):
         """
         await self._connected().input.push(as_bytes(audio_data))
 
+    @engine_call
     async def commit(self) -> None:
         """End the turn and request a reply, without waiting for a pause. Raises `ProviderError`."""
         await self._connected().commit()
 
+    @engine_call
     async def send_text(self, text: str) -> None:
         """Send a user's message and request a reply. Raises `NotConnected`, `ProviderError`."""
         await self._connected().session.send_text(text)
 
+    @engine_call
     async def send_recorded_audio(self, audio_data: bytes, auto_respond: bool = True) -> None:
         """Send a whole recording: raw PCM at ``config.sample_rate``, or a WAV file at any rate.
 
@@ -217,6 +262,7 @@ class VoiceEngine(Callbacks):
         """
         await self._connected().send_recording(as_bytes(audio_data), respond=auto_respond)
 
+    @engine_call
     async def interrupt(self, played_ms: float | None = None) -> None:
         """Cut the reply. The engine's own player is flushed and measures how much was played.
 
@@ -225,6 +271,7 @@ class VoiceEngine(Callbacks):
         """
         await self._connected().interrupt(played_ms)
 
+    @engine_call
     async def ask(self, text: str, timeout: float = 30.0) -> Reply:
         """Send a user's message and return the whole reply: ``text``, ``audio``, ``usage``.
 
@@ -235,6 +282,7 @@ class VoiceEngine(Callbacks):
         async with self._requesting:
             return await self._connected().ask(text, timeout)
 
+    @engine_call
     async def text_2_audio_response(self, text: str, timeout: float = 30.0) -> bytes:
         """Return ``text`` as speech, PCM at ``config.sample_rate``; nothing is played, and nothing answered.
 
@@ -261,6 +309,7 @@ class VoiceEngine(Callbacks):
         self._tools[made.name] = made
         return function
 
+    @engine_call
     async def send_tool_result(self, call_id: str, output: str) -> None:
         """Send the result of a tool that was declared without a handler (``SessionConfig.tools``)."""
         await self._connected().session.send_tool_result(call_id, output)
@@ -313,10 +362,12 @@ class VoiceEngine(Callbacks):
             buffer_health=call.input.buffer_health if call is not None else 1.0,
         )
 
+    @engine_call
     async def get_usage(self) -> Usage:
         """Return what all sessions of this engine used, as the vendors reported it."""
         return self._used if self._session is None else self._used + await self._session.session.usage()
 
+    @engine_call
     async def estimate_cost(self) -> Cost:
         """Return what that costs in US dollars; ``prices_of`` is "" when no price is known."""
         current = None if self._session is None else await self._session.session.cost()

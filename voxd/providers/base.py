@@ -107,6 +107,10 @@ class BaseProvider(ABC):
         self.on_event: OnEvent = lambda event: None
         """Takes every event of this session; set by the session before `connect`."""
 
+    @classmethod
+    def preload(cls, config: Mapping[str, Any]) -> None:
+        """Import what a session with ``config`` needs; called in a thread, before the first session."""
+
     def own_settings(self) -> dict[str, Any]:
         """Return ``metadata`` under the names of the fields of `options_type`. Raises `ConfigError`."""
         metadata = dict(self.config.get("metadata") or {})

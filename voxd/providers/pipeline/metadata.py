@@ -1,6 +1,7 @@
 """Builds a pipeline of the library from its ``metadata``: a list of tables for each stage, and settings."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from voxd.config.provider_schema import LOCAL, Pipeline, ProviderConfig
 from voxd.config.schema import Config, Stt, Tts, Whisper
 from voxd.config.secrets import Secret
 from voxd.config.spellings import respell
-from voxd.errors import ConfigError
+from voxd.errors import ConfigError, VoxdError
 from voxd.events import Emit
 from voxd.local.engines import EngineResources, build_synthesizer, whisper_transcriber
 from voxd.net.http import HttpClient
@@ -24,6 +25,7 @@ from voxd.providers.pipeline.builder import Close, MoreHeaders, PipelineBuilder,
 from voxd.providers.pipeline.candidates import STAGE_NAMES
 from voxd.providers.pipeline.local_stages import LocalEngines
 from voxd.providers.pipeline.middleware import MessageMiddleware
+from voxd.providers.pipeline.stages.registry import language_model, speech_to_text, text_to_speech
 from voxd.providers.routing.health import CircuitBreaker
 
 _Vendor = tuple[ProviderConfig, MoreHeaders | None]
@@ -108,6 +110,21 @@ def build_from_metadata(config: Mapping[str, Any], emit: Emit) -> PipelineDepend
     if engines is not None:
         owned = (*owned, engines.transcriber.close, engines.synthesizer.close)
     return builder.build(pipeline, tables, hints=metadata.hints, owned=owned)
+
+
+def load_stages(metadata: Mapping[str, Any]) -> None:
+    """Import the stages that ``metadata`` names; what is wrong with them is reported when they are built."""
+    finders: Mapping[str, Callable[[str], Any]] = {
+        "stt": speech_to_text,
+        "llm": language_model,
+        "tts": text_to_speech,
+    }
+    for stage, find in finders.items():
+        for entry in metadata.get(stage) or ():
+            kind = entry.get("kind") if isinstance(entry, Mapping) else None
+            if kind and kind != LOCAL:
+                with contextlib.suppress(VoxdError):
+                    find(str(kind))
 
 
 def _name_tables(

@@ -19,7 +19,7 @@ from voxd.providers.costs import Prices, cost_of_stage
 from voxd.providers.pipeline.builder import PipelineDependencies
 from voxd.providers.pipeline.candidates import NO_TIME, TIMEOUT
 from voxd.providers.pipeline.conversation import ChatHistory, call_arguments
-from voxd.providers.pipeline.metadata import build_from_metadata
+from voxd.providers.pipeline.metadata import build_from_metadata, load_stages
 from voxd.providers.pipeline.middleware import MiddlewareMessage, run_middleware, stopped_error
 from voxd.providers.pipeline.prompt import EarlyAnswer, PendingAnswer, PromptSession, given_answer
 from voxd.providers.pipeline.reply import ReplyTask
@@ -87,6 +87,11 @@ class PipelineProvider(BaseProvider):
     def queued_s(self) -> float:  # type: ignore[override]
         """How long the current question has waited in a queue of ours."""
         return sum(each.queued_s for each in self._budgets)
+
+    @classmethod
+    def preload(cls, config: Mapping[str, Any]) -> None:
+        """Import the classes of the stages in ``metadata``."""
+        load_stages(config.get("metadata") or {})
 
     @property
     def is_connected(self) -> bool:
