@@ -71,6 +71,13 @@ class FilteredSession(BaseProvider):
             raise stopped_error()
         await self.inner.send_text(changed)
 
+    async def speak_text(self, text: str) -> None:
+        """Say ``text`` as the middleware returns it. Raises `ProviderError`, also when it was stopped."""
+        changed = await self._filter.run("assistant", text)
+        if changed is None:
+            raise stopped_error()
+        await self.inner.speak_text(changed)
+
     async def add_history(self, role: str, text: str) -> None:
         """Add an earlier message as the middleware returns it; one that was stopped is left out."""
         changed = await self._filter.run("assistant" if role == "assistant" else "user", text)
