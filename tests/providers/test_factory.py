@@ -1,14 +1,18 @@
 """Sessions with a key and an endpoint that work, and the instructions of a deferred answer."""
 
+from types import SimpleNamespace
+from typing import Any, cast
+
+import msgspec
 import pytest
 
 from tests.fakes import FakeClock, RecordingEmit
-from voxd.config import provider_schema
+from voxd.config import provider_schema, schema
 from voxd.config.secrets import Secret, resolve
-from voxd.errors import AuthenticationError, ConnectionFailed, RateLimited, VoxdError
+from voxd.errors import AuthenticationError, ConnectionFailed, InvalidRequest, RateLimited, VoxdError
 from voxd.net.backoff import WRONG_KEY_HOLD_S
 from voxd.net.dns import Resolver
-from voxd.providers.factory import SessionFactory, ago, deferred_instructions
+from voxd.providers.factory import ProviderFactory, SessionFactory, ago, deferred_instructions
 from voxd.providers.realtime.connect import ProviderTarget, close_provider, open_provider
 from voxd.providers.registry import register_provider
 from voxd.providers.settings import SessionConfig
@@ -199,3 +203,26 @@ def test_the_age_of_a_question_is_expressed_in_words(seconds: float, words: str)
 
 def test_deferred_instructions_begin_with_the_persona() -> None:
     assert deferred_instructions("Be brief.", 60.0).startswith("Be brief.\n\n")
+
+
+SHARED = SimpleNamespace(resolver=Resolver(), emit=RecordingEmit(), clock=FakeClock())
+
+
+def test_sound_that_middleware_cannot_filter_is_refused() -> None:
+    table = provider_schema.ProviderConfig(kind="picky")
+    chain = schema.Middleware(message=("polite",))
+    config = schema.Config(providers={"cloud": table}, middleware=chain)
+    with pytest.raises(InvalidRequest, match="cannot filter sound"):
+        ProviderFactory(config, cast(Any, SHARED)).realtime_config(provider_schema.Agent(), "cloud")
+    allowed = msgspec.structs.replace(config, middleware=msgspec.structs.replace(chain, audio="unfiltered"))
+    made = ProviderFactory(allowed, cast(Any, SHARED)).realtime_config(provider_schema.Agent(), "cloud").make
+    assert cast(SessionFactory, made).middleware == ("polite",)
+
+
+def test_options_of_a_session_count() -> None:
+    options = {"max_output_tokens": 150, "temperature": 0.3, "language_code": "de", "voice_id": "sage"}
+    table = provider_schema.ProviderConfig(kind="picky", options=options)
+    config = schema.Config(providers={"cloud": table})
+    factory = ProviderFactory(config, cast(Any, SHARED))
+    made = factory.realtime_config(provider_schema.Agent(), "cloud").config
+    assert (made.max_output_tokens, made.temperature, made.language, made.voice) == (150, 0.3, "de", "sage")

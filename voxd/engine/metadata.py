@@ -64,6 +64,8 @@ def table_part(metadata: Mapping[str, Any]) -> dict[str, str]:
 
 def check_metadata(provider: str, metadata: Mapping[str, Any]) -> None:
     """Raise `ConfigError`, with a hint, for an entry that neither the engine nor ``provider`` knows."""
+    if not metadata:
+        return
     if provider == PIPELINE:
         # It loads the pipeline, which no other provider needs.
         from voxd.providers.pipeline.metadata import check_metadata as check_pipeline

@@ -266,13 +266,19 @@ def option_types(kind: str) -> OptionTypes:
     for group, stage in ((REALTIME, "realtime"), *((name, name) for name in STAGES)):
         own = registered_class(f"voxd.{group}", kind)
         declared = facts().kind(kind).options.get(stage)
-        entry = find_entry_points(f"voxd.{group}").get(kind)
+        entry = _entries(f"voxd.{group}", tuple(sys.path)).get(kind)
         if own is not None:
             found[stage] = _struct(getattr(own, "options_type", None))
         elif entry is not None:
             loaded = _load(kind, declared or entry)
             found[stage] = _struct(loaded if declared else getattr(loaded, "options_type", None))
     return OptionTypes(found)
+
+
+@functools.lru_cache(maxsize=8)
+def _entries(group: str, path: tuple[str, ...]) -> Mapping[str, str]:
+    # Reading them takes 7 ms on a PC, and the library asks for every configuration it creates.
+    return find_entry_points(group)
 
 
 def _load(kind: str, reference: str) -> Any:
