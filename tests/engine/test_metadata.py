@@ -35,6 +35,8 @@ from voxd.providers.vendors.mock.realtime import MockProvider
         ("mock", {"default_replay": "x"}, "metadata.default_replay", 'did you mean "default_reply"?'),
         ("mock", {"replies": {"a": {"txt": "b"}}}, 'unknown key "txt"', 'did you mean "text"?'),
         ("mock", {"openings": 1}, "metadata.openings", ""),
+        ("pipeline", {"history": "trimm"}, "metadata: ", ""),
+        ("pipeline", {"stt": [{"kind": "local", "modell": "base"}]}, 'no "modell"', 'did you mean "model"?'),
         ("pipeline", {"ltm": []}, 'metadata has no "ltm"', 'did you mean "llm"?'),
         (
             "pipeline",

@@ -57,12 +57,18 @@ class PipelineMetadata(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     rate_limit: dict[str, Any] = {}
 
 
+class LocalTable(msgspec.Struct, frozen=True, kw_only=True):
+    """A table of the local engines; ``model`` is that of Whisper."""
+
+    kind: str
+    model: str = ""
+
+
 def check_metadata(metadata: Mapping[str, Any]) -> None:
     """Raise `ConfigError` for a mistake in ``metadata`` of a pipeline; nothing is built."""
     found = _convert(respell(metadata), PipelineMetadata, "metadata")
     _convert(respell(found.rate_limit), RateLimit, "metadata.rate_limit")
-    for kind in STAGE_NAMES:
-        _name_tables(str(kind), getattr(found, kind), {})
+    _pipeline(found, {str(kind): _name_tables(str(kind), getattr(found, kind), {}) for kind in STAGE_NAMES})
 
 
 def build_from_metadata(config: Mapping[str, Any], emit: Emit) -> PipelineDependencies:
@@ -94,6 +100,14 @@ def build_from_metadata(config: Mapping[str, Any], emit: Emit) -> PipelineDepend
         request_middleware=metadata.request_middleware,
         more_headers=headers,
     )
+    pipeline = _pipeline(metadata, names)
+    owned: tuple[Close, ...] = (health.close, http.close)
+    if engines is not None:
+        owned = (*owned, engines.transcriber.close, engines.synthesizer.close)
+    return builder.build(pipeline, tables, hints=metadata.hints, owned=owned)
+
+
+def _pipeline(metadata: PipelineMetadata, names: Mapping[str, tuple[str, ...]]) -> Pipeline:
     settings = {
         each: getattr(metadata, each)
         for each in (
@@ -105,11 +119,8 @@ def build_from_metadata(config: Mapping[str, Any], emit: Emit) -> PipelineDepend
             "first_audio_timeout_s",
         )
     }
-    pipeline = _convert({**settings, **names}, Pipeline, "metadata")
-    owned: tuple[Close, ...] = (health.close, http.close)
-    if engines is not None:
-        owned = (*owned, engines.transcriber.close, engines.synthesizer.close)
-    return builder.build(pipeline, tables, hints=metadata.hints, owned=owned)
+    pipeline: Pipeline = _convert({**settings, **names}, Pipeline, "metadata")
+    return pipeline
 
 
 def load_stages(metadata: Mapping[str, Any]) -> None:
@@ -139,6 +150,7 @@ def _name_tables(
         fields = _with_options(respell(entry), types)
         name = str(fields.pop("name", "") or vendor_kind)
         if vendor_kind == LOCAL:
+            _convert(fields, LocalTable, where)
             names.append(LOCAL)
             continue
         computed = fields.pop("headers") if callable(fields.get("headers")) else None
