@@ -9,6 +9,7 @@ from voxd.reports import (
     DeviceStatus,
     HistoryEntry,
     LastTurn,
+    MuteState,
     ProviderEntry,
     QuestionResult,
     QueueEntry,
@@ -52,14 +53,14 @@ class DeviceApi(Protocol):
     def repeat(self) -> None:
         """Say the last reply again."""
 
-    def set_muted(self, muted: bool) -> None:
-        """Close or open the microphone."""
+    async def set_muted(self, muted: bool) -> MuteState:
+        """Close or open the microphone. Raises `Muted`, and `StoreError`: then it stays closed."""
 
     def volume(self) -> int:
         """Return the output volume in percent."""
 
-    def set_volume(self, percent: int) -> int:
-        """Set the output volume; returns it. Raises `InvalidRequest`."""
+    async def set_volume(self, percent: int) -> int:
+        """Set the output volume; returns it. Raises `InvalidRequest`, and `StoreError`: it is as before."""
 
     async def last(self) -> LastTurn:
         """Return the ledger of the last turn. Raises `NotFound`."""

@@ -19,6 +19,7 @@ from voxd.control.sockets import ListeningSocket
 from voxd.device.appliance import Appliance
 from voxd.device.inputs import EventInputs, VoiceControl, button_input
 from voxd.device.left_out import command_problems, start_sentence
+from voxd.device.mute import MuteControl
 from voxd.device.problem_watch import ProblemWatch
 from voxd.device.provider_services import ProviderServices
 from voxd.device.shutdown import ShutdownSequence
@@ -78,7 +79,7 @@ class Daemon:
         self._build_turns(state_dir)
         self._build_controls()
         self.appliance = self._build_appliance(read_config)
-        self.bus.handle(EventInputs(self.post, self.speech_input, self.buttons, self.timers, self.settings))
+        self.bus.handle(EventInputs(self.post, self.speech_input, self.buttons, self.timers))
 
     async def start(self, listeners: Sequence[ListeningSocket]) -> None:
         """Open everything; returns when sound flows (or its absence is known) and the sockets serve."""
@@ -88,6 +89,7 @@ class Daemon:
         await self.database.open()
         opened(self.database.close)
         opened(self.settings.close)
+        opened(self.mute.close)
         opened(self.recorder.close)
         self.recorder.start()
         opened(self.local.close)
@@ -160,7 +162,7 @@ class Daemon:
     # --- the parts, top to bottom -----------------------------------------------------------------
 
     def _build_storage(self, state_dir: Path) -> None:
-        self.settings = SettingsFile(state_dir / "settings.json")
+        self.settings = SettingsFile(state_dir / "settings.json", self.clock)
         self.database = Database(state_dir / "voxd.db")
         self.history = HistoryStore(self.database, self.config.history, self.clock)
         self.metrics = Metrics()
@@ -181,11 +183,13 @@ class Daemon:
             lambda _: self.post(RingStarted()),
             ring_s=config.skills.ring_s,
         )
+        self.mute = MuteControl(self.settings, post=self.post, emit=emit)
         # Lambdas: the appliance and the runner are built later, over the skills.
         voice = VoiceControl(
             self.post,
             volume=lambda: self.speaker.volume_percent,
             change_volume=lambda percent: self.appliance.set_volume(percent),
+            close_microphone=lambda: self.mute.set(True, Source.VOICE),
             last_reply=lambda: self.runner.last_reply,
             summary=lambda: self.appliance.spoken_summary(),
             is_muted=lambda: self.runner.machine.muted,
@@ -296,6 +300,7 @@ class Daemon:
             timers=self.timers,
             history=self.history,
             settings=self.settings,
+            mute=self.mute,
             ledger=self.ledger,
             metrics=self.metrics,
             reporter=reporter,
@@ -319,15 +324,17 @@ class Daemon:
         # The edge is dated in the thread of the GPIO library: the user may speak before this callback runs.
         ago_s = max(0.0, self.clock.monotonic() - gesture.at_s)
         at_sample = max(self.ring.tail, self.ring.head - samples_from_s(ago_s))
-        self.post(
-            button_input(
-                gesture.kind,
-                state=machine.state,
-                ringing=machine.ringing,
-                muted=machine.muted,
-                at_sample=at_sample,
-            )
+        asked = button_input(
+            gesture.kind,
+            state=machine.state,
+            ringing=machine.ringing,
+            muted=machine.muted,
+            at_sample=at_sample,
         )
+        if isinstance(asked, MuteRequested):
+            self.mute.press(asked.muted, asked.source)
+        else:
+            self.post(asked)
 
     def _stop_ring(self, by: Source) -> None:
         self.timers.stop_ringing(by.value)

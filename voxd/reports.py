@@ -73,6 +73,13 @@ class QuestionResult(msgspec.Struct, frozen=True):
     refusal: str = ""
 
 
+class MuteState(msgspec.Struct, frozen=True):
+    """Whether the microphone is closed; ``problem`` is why a restart will open it again, else ""."""
+
+    muted: bool
+    problem: str = ""
+
+
 class Said(msgspec.Struct, frozen=True):
     """A text that is spoken: its turn, and how that ended; ``outcome`` "" means that it is still spoken."""
 

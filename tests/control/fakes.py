@@ -19,6 +19,7 @@ from voxd.reports import (
     HistoryEntry,
     LastTurn,
     LedgerStage,
+    MuteState,
     ProviderEntry,
     QuestionResult,
     QueueEntry,
@@ -100,14 +101,15 @@ class FakeDevice:
     def repeat(self) -> None:
         self.calls.append(("repeat",))
 
-    def set_muted(self, muted: bool) -> None:
+    async def set_muted(self, muted: bool) -> MuteState:
         self.calls.append(("set_muted", muted))
         self.bus.emit("mute.changed", muted=muted, source="socket")
+        return MuteState(muted)
 
     def volume(self) -> int:
         return self.volume_percent
 
-    def set_volume(self, percent: int) -> int:
+    async def set_volume(self, percent: int) -> int:
         self.volume_percent = percent
         return percent
 

@@ -24,7 +24,7 @@ CALLS = {
     "turn.repeat": ({}, None),
     "turn.last": ({}, "stages"),
     "say": ({"text": "hello"}, "turn"),
-    "mute.set": ({"muted": True}, None),
+    "mute.set": ({"muted": True}, "muted"),
     "volume.get": ({}, "percent"),
     "volume.set": ({"percent": 30}, "percent"),
     "history.list": ({"limit": 5}, 0),

@@ -11,9 +11,9 @@ from voxd import reports
 from voxd.audio.files import wav_bytes
 from voxd.config.schema import Audio, Endpoint, Log, Paths, Turn, Wake, WakeWord
 from voxd.daemon import Daemon
-from voxd.errors import Busy, DeviceError, InvalidRequest, Muted, NotFound
+from voxd.errors import Busy, DeviceError, InvalidRequest, Muted, NotFound, StoreError
 from voxd.frames import SAMPLE_RATE_HZ, Clip
-from voxd.store.settings import SettingsFile
+from voxd.store.settings import SavedSettings, SettingsFile
 from voxd.turn.inputs import MuteRequested, Source, State
 
 
@@ -60,9 +60,9 @@ async def test_the_methods_of_the_device(rig: DeviceRig) -> None:
     device.stop()
     assert (await saying).outcome == "cancelled"
 
-    assert device.set_volume(30) == device.volume() == 30
+    assert await device.set_volume(30) == device.volume() == 30
     with pytest.raises(InvalidRequest):
-        device.set_volume(101)
+        await device.set_volume(101)
 
     entry = device.set_wake_word("hey_jarvis", enabled=None, threshold=0.7, first_threshold=None)
     assert (entry.threshold, device.wake_words()) == (0.7, [entry])
@@ -119,8 +119,8 @@ async def test_without_a_loudspeaker_no_text_is_accepted(rig: DeviceRig) -> None
 
 async def test_volume_and_mute_outlive_a_restart(rig: DeviceRig) -> None:
     daemon = await rig.start()
-    daemon.appliance.set_volume(20)
-    daemon.appliance.set_muted(True)
+    await daemon.appliance.set_volume(20)
+    await daemon.appliance.set_muted(True)
     assert daemon.runner.machine.state is State.MUTED
     with pytest.raises(Muted):
         daemon.appliance.listen()
@@ -137,13 +137,50 @@ async def test_volume_and_mute_outlive_a_restart(rig: DeviceRig) -> None:
     assert SettingsFile(rig.directory / "settings.json").values.muted
 
 
-async def test_the_volume_changes_even_when_it_cannot_be_saved(rig: DeviceRig, tmp_path: Path) -> None:
-    (tmp_path / "settings.json").mkdir()
+async def test_on_a_disk_that_refuses_the_volume_stays_and_muting_is_done_all_the_same(
+    rig: DeviceRig, tmp_path: Path
+) -> None:
     daemon = await rig.start()
-    assert daemon.appliance.set_volume(30) == 30
-    answered = await daemon.appliance.ask("set the volume to forty percent", speak=False)
-    assert "forty" in answered.reply
-    assert daemon.appliance.volume() == 40
+    device = daemon.appliance
+    await device.set_volume(60)
+    path = tmp_path / "settings.json"
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(StoreError):
+        await device.set_volume(30)
+    answered = await device.ask("set the volume to forty percent", speak=False)
+    assert answered.reply.startswith("Sorry, that did not work: the settings cannot be saved")
+    assert device.volume() == 60
+    muted = await device.set_muted(True)
+    assert muted.muted
+    assert "settings.json" in muted.problem
+    assert device.status().state == "muted"
+    assert any("settings.json" in problem for problem in device.status().problems)
+    # The file never said "muted": nothing has to be written.
+    assert (await device.set_muted(False)).problem == ""
+    assert device.status().state == "idle"
+    path.rmdir()
+    await device.set_volume(30)
+    assert device.status().problems == ()
+    await daemon.stop()
+    assert SettingsFile(path).values == SavedSettings(False, 30)
+
+
+async def test_what_the_disk_holds_as_muted_is_not_opened_on_a_disk_that_refuses(
+    rig: DeviceRig, tmp_path: Path
+) -> None:
+    daemon = await rig.start()
+    await daemon.appliance.set_muted(True)
+    path = tmp_path / "settings.json"
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(StoreError):
+        await daemon.appliance.set_muted(False)
+    assert daemon.appliance.status().state == "muted"
+    daemon.mute.press(False, Source.BUTTON)
+    await daemon.mute.close()
+    assert daemon.runner.turn is not None, "the reason is spoken"
+    await until(daemon, State.MUTED)
 
 
 async def test_a_voice_command_closes_the_microphone(rig: DeviceRig) -> None:

@@ -35,12 +35,13 @@ class Device:
     def volume(self) -> int:
         return self.level
 
-    def set_volume(self, percent: int) -> int:
+    async def set_volume(self, percent: int) -> int:
         self.level = max(0, min(100, percent))
         return self.level
 
-    def mute(self) -> None:
+    async def mute(self) -> bool:
         self.done.append("mute")
+        return True
 
     def is_muted(self) -> bool:
         return "mute" in self.done

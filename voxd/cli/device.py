@@ -105,8 +105,10 @@ def show_status(args: Namespace) -> int:
 
 def set_muted(args: Namespace) -> int:
     """``voxctl mute`` and ``voxctl unmute``."""
-    request(args, "mute.set", muted=args.muted)
-    return print_result(args, {"muted": args.muted}, "microphone off" if args.muted else "microphone on")
+    state = request(args, "mute.set", muted=args.muted)
+    if state["problem"]:
+        print_note(f"a restart will open the microphone again: {state['problem']}")
+    return print_result(args, state, "microphone off" if args.muted else "microphone on")
 
 
 def _volume(word: str) -> tuple[bool, int]:

@@ -66,6 +66,10 @@ def _info(api: DeviceApi, _: Nothing) -> dict[str, Any]:
     }
 
 
+async def _set_volume(api: DeviceApi, p: Volume) -> dict[str, int]:
+    return {"percent": await api.set_volume(p.percent)}
+
+
 def _set_wake_word(api: DeviceApi, p: WakeWordChange) -> Any:
     return api.set_wake_word(
         p.name, enabled=p.enabled, threshold=p.threshold, first_threshold=p.first_threshold
@@ -139,7 +143,7 @@ _TABLE = (
         "volume.set",
         "control",
         Volume,
-        lambda api, p: {"percent": api.set_volume(p.percent)},
+        _set_volume,
         "Set the output volume.",
     ),
     Method(

@@ -14,6 +14,7 @@ from voxd.clock import Clock
 from voxd.config.diff import diff
 from voxd.config.paths import models_dir
 from voxd.config.schema import Config
+from voxd.device.mute import MuteControl
 from voxd.device.provider_services import ProviderServices
 from voxd.device.recorded_question import recorded_question
 from voxd.device.status import StatusReporter
@@ -28,7 +29,6 @@ from voxd.store.settings import SettingsFile
 from voxd.turn.inputs import (
     Input,
     ListenRequested,
-    MuteRequested,
     QuestionReceived,
     RepeatRequested,
     SayRequested,
@@ -64,6 +64,7 @@ class Appliance:
         timers: Timers,
         history: HistoryStore,
         settings: SettingsFile,
+        mute: MuteControl,
         ledger: LatencyLedger,
         metrics: Metrics,
         reporter: StatusReporter,
@@ -83,6 +84,7 @@ class Appliance:
         self._timers = timers
         self._history = history
         self._settings = settings
+        self._mute = mute
         self._ledger = ledger
         self._metrics = metrics
         self._reporter = reporter
@@ -150,24 +152,24 @@ class Appliance:
         """Say the last reply again."""
         self._runner.feed(RepeatRequested(Source.SOCKET))
 
-    def set_muted(self, muted: bool) -> None:
+    async def set_muted(self, muted: bool) -> reports.MuteState:
         """Close or open the microphone."""
         # The switch is hardware for a reason: software must not open what it has closed.
         if not muted and self._runner.machine.switch_closed:
             raise Muted("the mute switch is closed", hint="open the mute switch on the device")
-        self._runner.feed(MuteRequested(muted, Source.SOCKET))
+        return reports.MuteState(muted, await self._mute.set(muted, Source.SOCKET))
 
     def volume(self) -> int:
         """Return the output volume in percent."""
         return self._speaker.volume_percent
 
-    def set_volume(self, percent: int) -> int:
-        """Set the output volume; returns it."""
+    async def set_volume(self, percent: int) -> int:
+        """Set the output volume once it is saved; returns it."""
         if not 0 <= percent <= 100:
             raise InvalidRequest(f"{percent} is not a volume", hint="use a number from 0 to 100")
+        await self._settings.save(volume_percent=percent)
         self._speaker.volume_percent = percent
         self.bus.emit("volume.changed", percent=percent)
-        self._settings.change(volume_percent=percent)
         return percent
 
     async def _run_turn(self, turn_input: Input) -> reports.QuestionResult:

@@ -1,6 +1,6 @@
 """Translates button gestures, bus events and voice commands into inputs of the turn machine."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from voxd.events import Event
@@ -8,7 +8,6 @@ from voxd.hardware.button import Buttons
 from voxd.hardware.gestures import GestureKind
 from voxd.listen.speech_input import SpeechInput
 from voxd.skills.timing.timers import Timers
-from voxd.store.settings import SettingsFile
 from voxd.turn.inputs import (
     AudioLost,
     AudioRestored,
@@ -50,13 +49,12 @@ def button_input(kind: GestureKind, *, state: State, ringing: bool, muted: bool,
 
 @dataclass(frozen=True, slots=True)
 class EventInputs:
-    """A handler of the bus: posts the inputs that follow from events, and saves the mute setting."""
+    """A handler of the bus: posts the inputs that follow from events."""
 
     post: Callable[[Input], None]
     speech_input: SpeechInput
     buttons: Buttons
     timers: Timers
-    settings: SettingsFile
 
     def __call__(self, event: Event) -> None:
         """Post the input for ``event``, if there is one."""
@@ -73,9 +71,6 @@ class EventInputs:
             # Several timers may ring together: the ring ends with the last of them.
             case "timer.stopped" | "timer.cancelled" if not self.timers.ringing():
                 self.post(RingEnded())
-            # The position of the switch is read at each start, so it is not saved.
-            case "mute.changed" if event.data["source"] != Source.SWITCH.value:
-                self.settings.change(muted=event.data["muted"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,19 +83,20 @@ class VoiceControl:
 
     post: Callable[[Input], None]
     volume: Callable[[], int]
-    change_volume: Callable[[int], int]
+    change_volume: Callable[[int], Awaitable[int]]
+    close_microphone: Callable[[], Awaitable[str]]
     last_reply: Callable[[], str]
     summary: Callable[[], str]
     is_muted: Callable[[], bool]
 
-    def set_volume(self, percent: int) -> int:
-        """Set the output volume, clamped to 0..100; returns it."""
+    async def set_volume(self, percent: int) -> int:
+        """Set the output volume, clamped to 0..100; returns it. Raises `StoreError`."""
         # "Louder" at 95 % means the most there is; the API of the device refuses 105.
-        return self.change_volume(max(0, min(100, percent)))
+        return await self.change_volume(max(0, min(100, percent)))
 
-    def mute(self) -> None:
-        """Close the microphone."""
-        self.post(MuteRequested(True, Source.VOICE))
+    async def mute(self) -> bool:
+        """Close the microphone; returns whether it stays closed over a restart."""
+        return not await self.close_microphone()
 
     def stop(self) -> None:
         """Stop a ring. The turn with this voice command ends by itself."""

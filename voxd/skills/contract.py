@@ -90,12 +90,12 @@ class SkillDevice(Protocol):
         """Return the output volume in percent."""
         ...
 
-    def set_volume(self, percent: int) -> int:
-        """Set the output volume, clamped to 0..100; returns it."""
+    async def set_volume(self, percent: int) -> int:
+        """Set the output volume, clamped to 0..100; returns it. Raises `StoreError`: then it is as before."""
         ...
 
-    def mute(self) -> None:
-        """Close the microphone."""
+    async def mute(self) -> bool:
+        """Close the microphone; returns whether it stays closed over a restart."""
         ...
 
     def is_muted(self) -> bool:

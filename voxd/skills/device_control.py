@@ -72,31 +72,31 @@ class DeviceSkill(Skill):
         if percent > 100:
             return SkillReply(say("volume_range"))
         before = self._device.volume()
+        reply = _volume(await self._device.set_volume(percent))
         self._remember(before)
-        return _volume(self._device.set_volume(percent))
+        return reply
 
     def _remember(self, before: int) -> None:
         async def restore() -> None:
-            self._device.set_volume(before)
+            await self._device.set_volume(before)
 
         self.context.recent.remember(restore)
 
     async def _sound_off(self, slots: Slots) -> SkillReply:
         before = self._device.volume()
+        await self._device.set_volume(0)
         self._volume_before = before or self._volume_before
         self._remember(before)
-        self._device.set_volume(0)
         return SkillReply("")
 
     async def _sound_on(self, slots: Slots) -> SkillReply:
         if self._device.volume() == 0:
+            await self._device.set_volume(self._volume_before)
             self._remember(0)
-            self._device.set_volume(self._volume_before)
         return _volume(self._device.volume())
 
     async def _mute_microphone(self, slots: Slots) -> SkillReply:
-        self._device.mute()
-        return SkillReply("")
+        return SkillReply("" if await self._device.mute() else say("microphone_off_for_now"))
 
     async def _open_microphone(self, slots: Slots) -> SkillReply:
         # "Unmute yourself" means the sound when that is what is muted.

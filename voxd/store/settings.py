@@ -3,13 +3,21 @@
 import asyncio
 import logging
 import os
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
+from voxd.clock import Clock, SystemClock
+from voxd.errors import StoreError
 from voxd.tasks import TaskScope
 
 _log = logging.getLogger(__name__)
+
+
+RETRY_S = 30.0
+"""How often a file that could not be written is tried again."""
 
 
 class SavedSettings(msgspec.Struct, frozen=True):
@@ -22,38 +30,70 @@ class SavedSettings(msgspec.Struct, frozen=True):
 class SettingsFile:
     """Reads and replaces the file as a whole, so that a power cut leaves the old or the new one.
 
-    A slow card delays no caller: the file is written in a thread, one version after another, and of
-    several changes meanwhile only the last.
+    ``values`` is what the file holds. One change is written after another, in a thread: a slow card delays
+    only who waits for it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Clock | None = None) -> None:
         self._path = path
-        self.values = self._written = self._read()
+        self._clock = clock or SystemClock()
+        self.values = self._read()
         self.problem = ""
-        """Why the last change could not be saved, "" when it was."""
-        self._tasks = TaskScope("settings")
-        self._writing: asyncio.Task[None] | None = None
+        """Why the last change could not be saved; "" once the file can be written again."""
+        # What is in force although the file does not have it.
+        self._owed: dict[str, bool | int] = {}
+        self._lock = asyncio.Lock()
+        self._writes = TaskScope("settings")
+        self._retrying = TaskScope("settings retry")
 
-    def change(self, **values: bool | int) -> None:
-        """Set ``values``; the file follows. A file that cannot be written is only logged."""
-        self.values = msgspec.structs.replace(self.values, **values)
-        if self._writing is None or self._writing.done():
-            self._writing = self._tasks.start(self._catch_up())
+    async def save(self, **values: bool | int) -> None:
+        """Change ``values`` once the file has them. Raises `StoreError`, and then nothing was changed."""
+        # To its end also when the caller is cancelled: memory must not differ from the disk.
+        await asyncio.shield(self._writes.start(self._save(values), is_awaited=True))
+
+    def save_later(self, **values: bool | int) -> None:
+        """Write ``values``, which are in force whatever the disk does, as soon as it can be written."""
+        self._owed |= values
+        self._retry()
 
     async def close(self) -> None:
         """Wait until the file is written; idempotent."""
-        await self._tasks.join()
+        await self._retrying.close()
+        await self._writes.join()
 
-    async def _catch_up(self) -> None:
-        while (values := self.values) != self._written:
-            try:
-                await asyncio.to_thread(self._write, msgspec.json.encode(values))
-                self._written = values
-            except OSError as error:
-                _log.warning("cannot save the settings: %s: %s", self._path, error.strerror)
-                # Changed again meanwhile: the newer values are worth another attempt, the same ones are not.
-                if values == self.values:
-                    return
+    async def _save(self, values: Mapping[str, bool | int]) -> None:
+        async with self._lock:
+            self._owed = {name: value for name, value in self._owed.items() if name not in values}
+            new = msgspec.structs.replace(self.values, **{**self._owed, **values})
+            if new != self.values:
+                await self._replace(new)
+
+    async def _replace(self, new: SavedSettings) -> None:
+        try:
+            await asyncio.to_thread(self._write, msgspec.json.encode(new))
+        except OSError as error:
+            # It is spoken too: the path is for the log and the hint.
+            reason = (error.strerror or str(error)).lower()
+            failure = StoreError(
+                f"the settings cannot be saved: {reason}", hint=f"make room for {self._path}"
+            )
+            if not self.problem:
+                _log.warning("%s; %s", failure, failure.hint)
+            self.problem = f"{failure}; {failure.hint}"
+            self._retry()
+            raise failure from error
+        self.values, self.problem, self._owed = new, "", {}
+
+    def _retry(self) -> None:
+        if not self._retrying:
+            self._retrying.start(self._try_again())
+
+    async def _try_again(self) -> None:
+        while self.problem or self._owed:
+            await self._clock.sleep(RETRY_S)
+            async with self._lock:
+                with suppress(StoreError):  # logged once, and in the status
+                    await self._replace(msgspec.structs.replace(self.values, **self._owed))
 
     def _read(self) -> SavedSettings:
         try:

@@ -84,8 +84,8 @@ async def test_the_device_remembers_what_was_done_to_it(db: Database) -> None:
     async with Simulator(schema.Skills(), db).simulate(given) as simulation:
         device = simulation.device
         device.stop()
-        device.mute()
-        assert device.set_volume(130) == device.volume() == 100
+        await device.mute()
+        assert await device.set_volume(130) == device.volume() == 100
         assert device.summary()
         state = simulation.state()
         assert (state.items, state.stops, state.mic_open, state.volume_sets) == ({}, 1, False, 1)

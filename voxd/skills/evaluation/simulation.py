@@ -68,15 +68,16 @@ class SimulatedDevice:
         """Return the output volume in percent."""
         return self._volume
 
-    def set_volume(self, percent: int) -> int:
+    async def set_volume(self, percent: int) -> int:
         """Set the output volume, clamped to 0..100; returns it."""
         self.volume_sets += 1
         self._volume = max(0, min(100, percent))
         return self._volume
 
-    def mute(self) -> None:
+    async def mute(self) -> bool:
         """Close the microphone."""
         self.mic_open = False
+        return True
 
     def is_muted(self) -> bool:
         """Return whether the microphone is closed."""
