@@ -350,6 +350,9 @@ class Session:
             case UsageUpdated():
                 # The vendor counts one session, we count the conversation.
                 event = UsageUpdated(meter.total(event.usage), self.name)
+            case OtherEvent(type=E.RATE_LIMITED):
+                # A provider may know only its vendor.
+                event = OtherEvent(event.type, {**event.data, "provider": self.name})
             case ToolCallInvoked():
                 # It is published when it runs.
                 self._calls.add(provider, self._readable(event))

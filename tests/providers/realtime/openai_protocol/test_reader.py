@@ -235,9 +235,201 @@ def test_a_cancelled_response_calls_no_tools_and_a_completed_one_all_of_them() -
         assert E.FUNCTION_CALL_INVOKED not in told
 
 
-def test_arguments_that_are_not_an_object_become_one_that_no_tool_accepts() -> None:
-    call = {"type": "function_call", "name": "a", "call_id": "c1", "arguments": "[1"}
-    assert after(created()).read(done(output=[call])).events[1].data["arguments"] == {"malformed_json": "[1"}
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [("[1", "[1"), ('{"x": ', '{"x":'), ({"x": 1}, {"x": 1}), ("", {}), (None, {})],
+)
+def test_arguments_are_an_object_or_text_with_which_no_tool_runs(arguments: Any, expected: Any) -> None:
+    call = {"type": "function_call", "name": "a", "call_id": "c1", "arguments": arguments}
+    assert after(created()).read(done(output=[call])).events[1].data["arguments"] == expected
+
+
+ARGUMENTS = {"response_id": "r1", "item_id": "i1", "call_id": "c1", "arguments": '{"x": 1}'}
+CALL_ITEM = {"id": "i1", "type": "function_call", "name": "a", "call_id": "c1", "arguments": {"x": 1}}
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        [frame("response.output_item.done", response_id="r1", item=CALL_ITEM)],
+        [frame("response.function_call_arguments.done", name="a", **ARGUMENTS)],
+        [
+            frame("response.output_item.done", response_id="r1", item=CALL_ITEM),
+            frame("response.function_call_arguments.done", **ARGUMENTS),
+        ],
+    ],
+)
+@pytest.mark.parametrize("output", [None, [], [CALL_ITEM]])
+def test_a_call_is_made_once_wherever_the_server_names_it(before: list[str], output: Any) -> None:
+    reader = after(created(), *before)
+    calls = [
+        event for event in reader.read(done(output=output)).events if event.type is E.FUNCTION_CALL_INVOKED
+    ]
+    assert [each.data for each in calls] == [{"function_name": "a", "arguments": {"x": 1}, "call_id": "c1"}]
+
+
+@pytest.mark.parametrize("status", ["cancelled", "incomplete", "failed"])
+def test_calls_of_a_response_that_is_not_complete_are_not_made(status: str) -> None:
+    reader = after(created(), frame("response.output_item.done", response_id="r1", item=CALL_ITEM))
+    assert E.FUNCTION_CALL_INVOKED not in types(reader.read(done(status=status)))
+
+
+WORDS = {"type": "message", "content": [{"type": "text", "text": "No."}]}
+
+
+@pytest.mark.parametrize(
+    ("response", "end", "reason"),
+    [
+        ({"status": "completed"}, E.RESPONSE_COMPLETED, ""),
+        ({}, E.RESPONSE_COMPLETED, ""),
+        ({"status": None}, E.RESPONSE_COMPLETED, ""),
+        ({"status": 7, "usage": "none", "output": "none"}, E.RESPONSE_COMPLETED, ""),
+        ({"id": None}, E.RESPONSE_COMPLETED, ""),
+        ({"status": "cancelled"}, E.RESPONSE_CANCELLED, "client_cancelled"),
+        ({"status": "canceled"}, E.RESPONSE_CANCELLED, "client_cancelled"),
+        ({"status": "failed"}, E.RESPONSE_CANCELLED, "failed"),
+        (
+            {"status": "incomplete", "status_details": {"reason": "content_filter"}},
+            E.RESPONSE_COMPLETED,
+            "content_filter",
+        ),
+        (
+            {"status": "incomplete", "status_details": {"reason": "max_output_tokens"}},
+            E.RESPONSE_COMPLETED,
+            "max_output_tokens",
+        ),
+        ({"status": "incomplete"}, E.RESPONSE_COMPLETED, "incomplete"),
+    ],
+)
+@pytest.mark.parametrize("announced", [True, False])
+def test_every_form_of_an_end_is_the_end(response: Any, end: E, reason: str, announced: bool) -> None:
+    reader = RealtimeReader("custom")
+    reader.request()
+    if announced:
+        reader.read(created())
+    found = reader.read(frame("response.done", response={"id": "r1", **response})).events
+    assert found[-1].type is end
+    assert found[-1].data["reason"] == reason
+    assert not reader.busy
+
+
+@pytest.mark.parametrize(
+    ("name", "end"),
+    [
+        ("response.completed", E.RESPONSE_COMPLETED),
+        ("response.cancelled", E.RESPONSE_CANCELLED),
+        ("response.failed", E.RESPONSE_CANCELLED),
+        ("response.incomplete", E.RESPONSE_COMPLETED),
+    ],
+)
+def test_an_end_under_another_name(name: str, end: E) -> None:
+    reader = after(created())
+    assert reader.read(frame(name, response_id="r1")).events[-1].type is end
+    assert not reader.busy
+
+
+def test_an_end_that_comes_twice_or_belongs_to_nothing_ends_nothing() -> None:
+    reader = after(created(), done())
+    assert reader.read(done()).events == ()
+    assert reader.usage.responses == 1
+    reader.request()
+    reader.read(created("r2"))
+    assert types(reader.read(done("r1"))) == []
+    assert types(reader.read(done("other"))) == [E.USAGE_UPDATED]
+    assert reader.busy
+
+
+def test_the_names_of_the_beta_are_understood() -> None:
+    reader = after(created())
+    delta = base64.b64encode(HALF_SECOND).decode()
+    found = [
+        *reader.read(frame("response.audio.delta", response_id="r1", item_id="i1", delta=delta)).events,
+        *reader.read(frame("response.audio_transcript.delta", response_id="r1", delta="Hi")).events,
+        *reader.read(frame("response.audio_transcript.done", response_id="r1", transcript="Hi")).events,
+        *reader.read(frame("response.audio.done", response_id="r1", item_id="i1")).events,
+        *reader.read(frame("response.text.delta", response_id="r1", delta="Hi")).events,
+        *reader.read(frame("response.text.done", response_id="r1", text="Hi")).events,
+    ]
+    assert [event.type for event in found] == [
+        E.AUDIO_OUTPUT_STARTED,
+        E.AUDIO_OUTPUT_CHUNK,
+        E.TEXT_OUTPUT,
+        E.TEXT_OUTPUT,
+        E.AUDIO_OUTPUT_STOPPED,
+        E.TEXT_OUTPUT,
+        E.TEXT_OUTPUT,
+    ]
+
+
+def test_a_server_need_not_announce_a_response_nor_number_it() -> None:
+    reader = RealtimeReader("custom")
+    reader.request()
+    reading = reader.read(frame("response.output_text.delta", delta="Hi"))
+    assert types(reading) == [E.RESPONSE_STARTED, E.TEXT_OUTPUT]
+    assert reading.type == "response.created", "the caller waits for it"
+    ended = reader.read(frame("response.done", response={}))
+    assert types(ended) == [E.USAGE_UPDATED, E.RESPONSE_COMPLETED]
+    ids = {event.data["response_id"] for event in (*reading.events, *ended.events[1:])}
+    assert len(ids) == 1
+
+
+def test_words_that_come_only_with_the_end_are_not_lost() -> None:
+    found = after(created()).read(done(output=[WORDS])).events
+    assert found[1].data == {"text": "No.", "is_partial": False, "response_id": "r1"}
+    refused = {"type": "message", "content": [{"type": "refusal", "refusal": "I may not."}]}
+    assert after(created()).read(done(output=[refused])).events[1].data["text"] == "I may not."
+
+
+def test_a_request_that_is_refused_without_its_name_is_over() -> None:
+    reader = RealtimeReader("custom")
+    (asked,) = reader.request()
+    reading = reader.read(refusal("invalid_value"))
+    assert (reading.concerns, reading.is_guess) == (asked["event_id"], True)
+    assert not reader.busy
+
+
+def test_a_response_that_is_abandoned_leaves_nothing_in_progress() -> None:
+    reader = after(created(), sound())
+    assert [each["type"] for each in reader.abandon()] == ["response.cancel"]
+    assert not reader.busy
+    assert reader.read(sound()).events == ()
+    assert reader.read(done(status="cancelled")).events == ()
+    assert [each["type"] for each in reader.request()] == ["response.create"]
+
+
+def test_an_answer_may_be_requested_without_tools() -> None:
+    (asked,) = RealtimeReader("openai").request(tools=False)
+    assert asked["response"] == {"tool_choice": "none"}
+
+
+@pytest.mark.parametrize(("remaining", "wait_s"), [(0, 1.5), (-1, 1.5), (1, None), (None, None)])
+def test_a_limit_that_is_used_up_is_reported_with_its_wait(remaining: Any, wait_s: Any) -> None:
+    limit = {"name": "tokens", "limit": 9, "remaining": remaining, "reset_seconds": 1.5}
+    found = RealtimeReader("openai").read(frame("rate_limits.updated", rate_limits=[limit])).events
+    waits = [event.data["wait_s"] for event in found if event.type is E.RATE_LIMITED]
+    assert waits == ([] if wait_s is None else [wait_s])
+
+
+def test_a_response_that_a_limit_refuses_is_reported_with_its_wait() -> None:
+    error = {"code": "rate_limit_exceeded", "message": "Please try again in 3.2s."}
+    found = after(created()).read(done(status="failed", status_details={"error": error})).events
+    assert [event.data["wait_s"] for event in found if event.type is E.RATE_LIMITED] == [3.2]
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        ({"code": 429, "message": "slow down"}, "rate_limited", "slow down"),
+        ({"code": 1011, "message": "no"}, "1011", "no"),
+        ("no", "provider_unavailable", "no"),
+        ({"type": "server_error", "message": ["no"]}, "provider_unavailable", "the vendor gave no reason"),
+    ],
+)
+def test_an_error_may_have_any_form(error: Any, code: str, message: str) -> None:
+    found = RealtimeReader("custom").read(frame("error", error=error)).events
+    assert [(each.data["code"], each.data["message"]) for each in found if each.type is E.ERROR_GENERAL] == [
+        (code, message)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -308,8 +500,8 @@ def test_a_fatal_error_ends_the_session(code: str) -> None:
 
 def test_any_other_error_is_reported_with_its_code_and_its_frame() -> None:
     reading = RealtimeReader("openai").read(refusal("rate_limit_exceeded", "update_3", "try again in 250ms"))
-    assert types(reading) == [E.ERROR_GENERAL]
-    assert reading.events[0].data["code"] == "rate_limited"
+    assert types(reading) == [E.RATE_LIMITED, E.ERROR_GENERAL]
+    assert reading.events[1].data["code"] == "rate_limited"
     assert reading.concerns == "update_3"
     assert isinstance(reading.error, RateLimited)
     assert reading.error.retry_after_s == 0.25
@@ -354,9 +546,6 @@ GARBAGE = [
     "\ud800",
     b"\xff\xfe",
     '{"type": 7}',
-    '{"type": "error"}',
-    '{"type": "error", "error": "no"}',
-    '{"type": "response.done", "response": null}',
     '{"type": "response.output_audio.delta", "response_id": "r", "item_id": "i", "delta": "***"}',
 ]
 

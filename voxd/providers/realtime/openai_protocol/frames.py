@@ -2,9 +2,14 @@
 
 Fields that are not used are not declared, unknown ones are ignored, and a type that is not listed here is
 skipped: vendors add frames. ``bytes`` fields are base64 on the wire.
+
+Servers that imitate the protocol send the names of its beta, leave ids out, or give a field another type. One
+rule for all: a field that is ill-typed counts as missing, and only what a frame is about must be there.
 """
 
-from typing import get_args
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, get_args
 
 import msgspec
 
@@ -23,20 +28,20 @@ class ErrorDetails(msgspec.Struct):
     event_id: str | None = None
 
 
-class _Named(msgspec.Struct):
+class _Named(msgspec.Struct, frozen=True):
     id: str = ""
 
 
 class SessionCreated(msgspec.Struct, tag="session.created"):
     """The first frame of a session."""
 
-    session: _Named
+    session: _Named = _Named()
 
 
 class SessionUpdated(msgspec.Struct, tag="session.updated"):
     """Our settings were applied."""
 
-    session: _Named
+    session: _Named = _Named()
 
 
 class InputSpeechStarted(msgspec.Struct, tag="input_audio_buffer.speech_started"):
@@ -55,13 +60,13 @@ class InputSpeechStopped(msgspec.Struct, tag="input_audio_buffer.speech_stopped"
 class Committed(msgspec.Struct, tag="input_audio_buffer.committed"):
     """The utterance is an item of the conversation."""
 
-    item_id: str
+    item_id: str = ""
 
 
 class TranscriptionDelta(msgspec.Struct, tag="conversation.item.input_audio_transcription.delta"):
     """A piece of the transcript of the user's words."""
 
-    item_id: str
+    item_id: str = ""
     # Optional: OpenAI also sends pieces without text.
     delta: str | None = None
 
@@ -79,8 +84,8 @@ class _TranscriptionUsage(msgspec.Struct):
 class TranscriptionCompleted(msgspec.Struct, tag="conversation.item.input_audio_transcription.completed"):
     """The transcript of the user's words; it is billed apart from the response."""
 
-    item_id: str
     transcript: str
+    item_id: str = ""
     usage: _TranscriptionUsage | None = None
 
     def spent(self) -> Usage:
@@ -97,8 +102,8 @@ class TranscriptionCompleted(msgspec.Struct, tag="conversation.item.input_audio_
 class TranscriptionFailed(msgspec.Struct, tag="conversation.item.input_audio_transcription.failed"):
     """The user's words could not be transcribed; the response does not depend on them."""
 
-    item_id: str
-    error: ErrorDetails
+    item_id: str = ""
+    error: ErrorDetails = msgspec.field(default_factory=ErrorDetails)
 
 
 class _InputDetails(_TokenDetails):
@@ -119,20 +124,37 @@ class StatusDetails(msgspec.Struct):
     error: ErrorDetails | None = None
 
 
-class OutputItem(msgspec.Struct):
-    """An item of a response; only calls of tools carry the fields below."""
+class _Content(msgspec.Struct):
+    text: str | None = None
+    transcript: str | None = None
+    refusal: str | None = None
 
+
+class OutputItem(msgspec.Struct):
+    """An item of a response: a message with ``content``, or the call of a tool.
+
+    ``arguments`` is text with a JSON object, from some servers the object itself.
+    """
+
+    id: str = ""
     type: str = ""
     status: str | None = None
+    content: list[_Content] | None = None
     name: str | None = None
     call_id: str | None = None
-    arguments: str | None = None
+    arguments: Any = None
+
+    @property
+    def words(self) -> str:
+        """The text of a message."""
+        parts = (each.transcript or each.text or each.refusal or "" for each in self.content or ())
+        return " ".join(part.strip() for part in parts if part.strip())
 
 
 class Response(msgspec.Struct):
     """A response, empty when it begins and whole when it is done."""
 
-    id: str
+    id: str = ""
     status: str | None = None
     status_details: StatusDetails | None = None
     output: list[OutputItem] | None = None
@@ -159,59 +181,76 @@ class Response(msgspec.Struct):
 class ResponseCreated(msgspec.Struct, tag="response.created"):
     """A response begins."""
 
-    response: Response
+    response: Response = msgspec.field(default_factory=Response)
 
 
 # Tools run only from here: ``function_call_arguments.done`` is also sent for a cancelled response.
 class ResponseDone(msgspec.Struct, tag="response.done"):
     """A response has ended: completed, cancelled, failed or incomplete."""
 
-    response: Response
+    response: Response = msgspec.field(default_factory=Response)
+
+
+class OutputItemDone(msgspec.Struct, tag="response.output_item.done"):
+    """An item of a response is complete. Some servers name the calls of tools only here."""
+
+    item: OutputItem
+    response_id: str = ""
+
+
+class ArgumentsDone(msgspec.Struct, tag="response.function_call_arguments.done"):
+    """The arguments of a call are complete. Some servers send them only here."""
+
+    arguments: Any
+    response_id: str = ""
+    item_id: str = ""
+    call_id: str = ""
+    name: str = ""
 
 
 # GA names: in the beta this was ``response.audio.delta``.
 class AudioDelta(msgspec.Struct, tag="response.output_audio.delta"):
     """A piece of the response's audio."""
 
-    response_id: str
-    item_id: str
     delta: bytes
+    response_id: str = ""
+    item_id: str = ""
     content_index: int = 0
 
 
 class AudioDone(msgspec.Struct, tag="response.output_audio.done"):
     """The audio of an item is complete."""
 
-    response_id: str
-    item_id: str
+    response_id: str = ""
+    item_id: str = ""
 
 
 class SpokenDelta(msgspec.Struct, tag="response.output_audio_transcript.delta"):
     """A piece of the transcript of the response's audio."""
 
-    response_id: str
     delta: str
+    response_id: str = ""
 
 
 class SpokenDone(msgspec.Struct, tag="response.output_audio_transcript.done"):
     """The transcript of the response's audio."""
 
-    response_id: str
     transcript: str
+    response_id: str = ""
 
 
 class TextDelta(msgspec.Struct, tag="response.output_text.delta"):
     """A piece of a response in text."""
 
-    response_id: str
     delta: str
+    response_id: str = ""
 
 
 class TextDone(msgspec.Struct, tag="response.output_text.done"):
     """A response in text."""
 
-    response_id: str
     text: str
+    response_id: str = ""
 
 
 class RateLimit(msgspec.Struct):
@@ -235,10 +274,6 @@ class ErrorFrame(msgspec.Struct, tag="error"):
     error: ErrorDetails
 
 
-class _Head(msgspec.Struct):
-    type: str
-
-
 ServerFrame = (
     SessionCreated
     | SessionUpdated
@@ -250,6 +285,8 @@ ServerFrame = (
     | TranscriptionFailed
     | ResponseCreated
     | ResponseDone
+    | OutputItemDone
+    | ArgumentsDone
     | AudioDelta
     | AudioDone
     | SpokenDelta
@@ -260,35 +297,104 @@ ServerFrame = (
     | ErrorFrame
 )
 
-KNOWN = frozenset(kind.__struct_config__.tag for kind in get_args(ServerFrame))
+KNOWN: Mapping[str, Any] = MappingProxyType(
+    {kind.__struct_config__.tag: kind for kind in get_args(ServerFrame)}
+)
 """The types of the frames that are decoded."""
 
+# Names of the beta (until 2026-05-12), which local servers still use.
+_BETA = {
+    f"response.{old}.{step}": f"response.{new}.{step}"
+    for old, new in (
+        ("audio", "output_audio"),
+        ("audio_transcript", "output_audio_transcript"),
+        ("text", "output_text"),
+    )
+    for step in ("delta", "done")
+}
+# Other names of `response.done`, with the status that they stand for.
+_ENDS = {
+    f"response.{name}": status
+    for name, status in (
+        ("completed", "completed"),
+        ("cancelled", "cancelled"),
+        ("canceled", "cancelled"),
+        ("failed", "failed"),
+        ("incomplete", "incomplete"),
+    )
+}
+
 _DECODER: msgspec.json.Decoder[ServerFrame] = msgspec.json.Decoder(ServerFrame)
-_HEAD = msgspec.json.Decoder(_Head)
 
 
 def decode(text: str | bytes) -> ServerFrame | None:
     """Return the frame in ``text``, None for a type that is not listed here.
 
-    Raises `ValueError` when it is not a frame, or lacks what its type requires.
+    Raises `ValueError` when it is not a frame, or lacks what its type is about.
     """
     try:
-        return _DECODER.decode(text)
-    except msgspec.ValidationError as error:
-        # An unknown type looks like a malformed frame to msgspec: vendors add types, so it is not an error.
-        if _type_of(text) not in KNOWN:
-            return None
-        # msgspec's text names fields, never their values: those may hold the user's words.
-        msg = f"a frame of the vendor is malformed: {error}"
-        raise ValueError(msg) from None
+        try:
+            return _DECODER.decode(text)
+        except msgspec.ValidationError:
+            return _decode_odd(msgspec.json.decode(text))
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         msg = "the vendor sent something that is not JSON"
         raise ValueError(msg) from None
 
 
-def _type_of(text: str | bytes) -> str:
-    try:
-        return _HEAD.decode(text).type
-    except msgspec.ValidationError:
+def _decode_odd(data: Any) -> ServerFrame | None:
+    """Return a frame that is not exactly as the vendor's own, field by field."""
+    name = data.get("type") if isinstance(data, dict) else None
+    if not isinstance(name, str):
         msg = "the vendor sent a frame without a type"
-        raise ValueError(msg) from None
+        raise ValueError(msg)
+    kind = KNOWN.get("response.done" if name in _ENDS else _BETA.get(name, name))
+    # An unknown type: vendors add some, so it is not an error.
+    if kind is None:
+        return None
+    if kind is ErrorFrame and not isinstance(data.get("error"), dict):
+        # The error as text, or its fields in the frame itself.
+        data = {"error": {**data, "type": None, "message": data.get("error") or data.get("message")}}
+    if kind is ResponseDone and not isinstance(data.get("response"), dict):
+        data = {"response": {**data, "id": data.get("response_id")}}
+    frame: ServerFrame = _read(data, kind)
+    if isinstance(frame, ResponseDone) and name in _ENDS:
+        frame.response.status = frame.response.status or _ENDS[name]
+    return frame
+
+
+def _read(data: Mapping[str, Any], kind: Any) -> Any:
+    values = {}
+    for each in msgspec.structs.fields(kind):
+        is_required = each.default is msgspec.NODEFAULT and each.default_factory is msgspec.NODEFAULT
+        value = _converted(data[each.encode_name], each.type) if each.encode_name in data else None
+        if value is not None:
+            values[each.name] = value
+        elif is_required:
+            # Names fields, never their values: those may hold the user's words.
+            msg = f"a frame of the vendor is malformed: {kind.__struct_config__.tag} without {each.name}"
+            raise ValueError(msg)
+    return kind(**values)
+
+
+def _converted(value: Any, type: Any) -> Any:
+    """Return ``value`` as ``type``, None where it cannot be."""
+    kinds = [each for each in (type, *get_args(type)) if isinstance(each, _StructType)]
+    if kinds and isinstance(value, Mapping):
+        return _read(value, kinds[0])
+    lists = [each for each in (type, *get_args(type)) if getattr(each, "__origin__", None) is list]
+    if lists:
+        entries = value if isinstance(value, list) else []
+        return [_read(each, get_args(lists[0])[0]) for each in entries if isinstance(each, Mapping)]
+    if str in (type, *get_args(type)) and isinstance(value, int | float):
+        # A number as the code of an error.
+        value = str(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    try:
+        return msgspec.convert(value, type, strict=False)
+    except msgspec.ValidationError:
+        return None
+
+
+_StructType = type(msgspec.Struct)

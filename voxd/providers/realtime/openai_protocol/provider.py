@@ -200,6 +200,18 @@ class OpenAIProtocolProvider(BaseProvider):
         for frame in self._reader.request():
             await self._request(frame, "response.created")
 
+    async def request_answer(self) -> None:
+        """Request a response that calls no tool. Raises `ProviderError`."""
+        self._open()
+        for frame in self._reader.request(tools=False):
+            await self._request(frame, "response.created")
+
+    async def abandon_response(self) -> None:
+        """Regard the response in progress as over, and ask the vendor to stop it. Raises `ProviderError`."""
+        frames = self._reader.abandon()
+        if self.is_connected:
+            await self._send(frames)
+
     async def get_usage(self) -> Usage | None:
         """Return what this session used, as the vendor counts it."""
         return self._reader.usage
@@ -272,7 +284,7 @@ class OpenAIProtocolProvider(BaseProvider):
                 # The vendor ended the utterance itself: what was sent is not pending any more.
                 if self._reader.server_answers and outcome.type == "input_audio_buffer.committed":
                     self._pending_bytes = 0
-                if not self._pending.settle(outcome):
+                if not self._pending.settle(outcome) or outcome.is_guess:
                     # A refusal is raised where the caller waits, and not reported a second time.
                     self._report(outcome.events)
                 if outcome.fatal:

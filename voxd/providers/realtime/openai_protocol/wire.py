@@ -124,9 +124,10 @@ def tool_result(call_id: str, output: str) -> Frame:
     return {"type": "conversation.item.create", "item": item}
 
 
-def create_response(event_id: str) -> Frame:
-    """Return the frame that requests a response."""
-    return {"type": "response.create", "event_id": event_id}
+def create_response(event_id: str, *, tools: bool = True) -> Frame:
+    """Return the frame that requests a response, with ``tools`` False one that calls none."""
+    limits: Frame = {} if tools else {"response": {"tool_choice": "none"}}
+    return {"type": "response.create", "event_id": event_id, **limits}
 
 
 READ_ALOUD = (
