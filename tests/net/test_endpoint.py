@@ -1,12 +1,14 @@
 """Where OpenAI, Azure and custom servers are reached, and how the key gets there."""
 
+import itertools
+import uuid
 from typing import Any
 
 import pytest
 
 from voxd.config.secrets import Secret
-from voxd.errors import AuthenticationError, ConfigError, ConnectionFailed
-from voxd.net.endpoint import belongs_to, host_of, http_url, realtime_url
+from voxd.errors import AuthenticationError, ConfigError, ConnectionFailed, ProviderError
+from voxd.net.endpoint import address_of, belongs_to, host_of, http_url, realtime_url
 from voxd.providers.vendors.azure.realtime import AzureProvider
 from voxd.providers.vendors.custom.realtime import CustomProvider
 from voxd.providers.vendors.openai.realtime import OpenAIProvider
@@ -211,3 +213,43 @@ def test_an_endpoint_that_is_not_a_url_is_reported_and_not_retried(endpoint: str
 )
 def test_a_question_by_http_goes_to_the_same_place(endpoint: str, url: str) -> None:
     assert http_url(endpoint, "/v1/listen", "/v1/projects") == url
+
+
+COUNT = itertools.count()
+
+
+@pytest.mark.parametrize(
+    ("configured", "expected"),
+    [
+        ({}, {}),
+        ({"X-A": "text"}, {"X-A": "text"}),
+        ({"X-A": 7}, {"X-A": "7"}),
+        ({"X-A": Secret("hidden")}, {"X-A": "hidden"}),
+        ({"X-A": lambda: "made"}, {"X-A": "made"}),
+        (lambda: {"X-A": "made", "X-B": lambda: "too"}, {"X-A": "made", "X-B": "too"}),
+    ],
+)
+def test_headers_may_be_functions(configured: Any, expected: dict[str, str]) -> None:
+    address = address_of("wss://example.org/v1", {"x-a": "ours"}, {"headers": configured})
+    assert {name: value for name, value in address.headers.items() if name != "x-a"} == expected
+
+
+def test_headers_are_made_anew_for_every_connection() -> None:
+    metadata = {"headers": {"X-Id": "{uuid}", "X-At": "{unix_s}", "X-N": lambda: str(next(COUNT))}}
+    first, second = (address_of("wss://example.org", {}, metadata).headers for _ in range(2))
+    assert uuid.UUID(first["X-Id"]) != uuid.UUID(second["X-Id"])
+    assert first["X-At"].isdigit()
+    assert [first["X-N"], second["X-N"]] == ["0", "1"]
+
+
+@pytest.mark.parametrize("configured", ["text", 7, {"X-A": "a\r\nX-B: b"}, lambda: "text"])
+def test_headers_that_cannot_be_sent_are_refused(configured: Any) -> None:
+    with pytest.raises(ConfigError):
+        address_of("wss://example.org", {}, {"headers": configured})
+
+
+def test_a_function_for_headers_that_fails_is_an_error_of_its_own() -> None:
+    with pytest.raises(ProviderError) as raised:
+        address_of("wss://example.org", {}, {"headers": {"X-A": lambda: 1 / 0}})
+    assert raised.value.code == "headers_failed"
+    assert not raised.value.retryable

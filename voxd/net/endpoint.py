@@ -1,13 +1,15 @@
 """The URL, headers and key of a vendor: pure functions of a provider's configuration."""
 
+import inspect
 import ipaddress
+import time
 import uuid
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from voxd.config.secrets import Secret
-from voxd.errors import AuthenticationError, ConfigError
+from voxd.errors import AuthenticationError, ConfigError, ProviderError, third_party
 from voxd.net import faults
 from voxd.net.websocket import WebSocketAddress
 
@@ -72,7 +74,8 @@ def address_of(
 ) -> WebSocketAddress:
     """Return the address of ``url``, with ``ca_file``, ``proxy`` and ``headers`` of ``metadata``.
 
-    ``key`` is the one it sends. Raises `ConfigError` for a plain ``ws://`` to a host outside this network: a
+    Call it for every connection: placeholders and functions in ``headers`` give new values each time. ``key``
+    is the one it sends. Raises `ConfigError` for a plain ``ws://`` to a host outside this network: a
     key must not cross the internet in clear.
     """
     parts = urlsplit(url)
@@ -80,12 +83,43 @@ def address_of(
         raise ConfigError("the provider's endpoint is not encrypted", hint="write it as wss://")
     proxy = metadata.get("proxy")
     ca_file = str(metadata.get("ca_file") or "")
-    more = metadata.get("headers") or {}
-    if not isinstance(more, Mapping):
+    more = own_headers(metadata.get("headers") or {})
+    return WebSocketAddress(url, merge_headers(headers, more), ca_file, str(proxy) if proxy else None, key)
+
+
+def own_headers(configured: object) -> dict[str, str]:
+    """Return the headers a user configured, as they are sent now.
+
+    ``configured`` is a mapping or a function that returns one; a value may be a function, too. Raises
+    `ConfigError` when it is neither, or a value cannot be sent, and `ProviderError` when a function fails.
+    """
+    headers = _called(configured)
+    if not isinstance(headers, Mapping):
         raise ConfigError(
             "the headers of the provider are not a table", hint='write headers = { NAME = "VALUE" }'
         )
-    return WebSocketAddress(url, merge_headers(headers, more), ca_file, str(proxy) if proxy else None, key)
+    found = {}
+    for name, value in headers.items():
+        given = _called(value)
+        text = str(given.reveal() if isinstance(given, Secret) else given)
+        # A line break would end the header (RFC 9110, section 5.5).
+        if inspect.isawaitable(given) or not text.isprintable():
+            raise ConfigError(f"the header {name} of the provider cannot be sent", hint="give it a text")
+        found[str(name)] = text
+    return fill_placeholders(found, wall_s=time.time())
+
+
+def _called(value: object) -> Any:
+    def failure_of(error: Exception) -> ProviderError:
+        msg = f"the function for the provider's headers failed: {type(error).__name__}"
+        failure = ProviderError(msg, code="headers_failed", hint="correct the function")
+        failure.retryable = False
+        return failure
+
+    if not callable(value):
+        return value
+    with third_party(failure_of, passes=()):
+        return value()
 
 
 def host_of(url: str) -> str:

@@ -31,9 +31,9 @@ FATAL = frozenset({"session_expired", "invalid_api_key", "beta_api_shape_disable
 class FrameOutcome:
     """What one frame of the vendor leads to.
 
-    ``frames`` are to be sent. ``type`` is the frame's, for a caller that waits for it; ``error`` an error that
-    is not harmless, raised instead of reported where a caller waits for the reply to our frame ``concerns``
-    (``is_guess``: the vendor did not say so); ``fatal`` is its code when the session is over.
+    ``frames`` are to be sent. ``type`` is the frame's, for a caller that waits for it; ``error`` an error
+    that is not harmless, raised instead of reported where a caller waits for the reply to our frame
+    ``concerns`` (``is_guess``: the vendor did not say so); ``fatal`` is its code when the session is over.
     """
 
     events: tuple[ProviderEvent, ...] = ()
