@@ -26,6 +26,17 @@ AtLeastOne = Annotated[int, Meta(ge=1)]
 Temperature = Annotated[float, Meta(ge=0, le=2)]
 
 
+ToolRoundLimit = Annotated[
+    int,
+    Meta(
+        ge=0,
+        le=64,
+        description="How many replies to one question may call tools; then the model has to answer",
+    ),
+    LIVE,
+]
+
+
 class ProviderConfig(Section, frozen=True):
     """A vendor that agents and pipelines can use, under a name of your choice."""
 
@@ -88,6 +99,7 @@ class ProviderConfig(Section, frozen=True):
     connect_timeout_s: Annotated[
         Positive, Meta(description="Without a session after this time the next provider is used"), LIVE
     ] = 5.0
+    max_tool_rounds: ToolRoundLimit = 8
     first_audio_timeout_s: Annotated[
         Positive, Meta(description="Without a reply after this time the next provider is used"), LIVE
     ] = 2.0
@@ -134,15 +146,7 @@ class Pipeline(Section, frozen=True):
         ),
         LIVE,
     ] = 0.0
-    max_tool_rounds: Annotated[
-        int,
-        Meta(
-            ge=0,
-            le=64,
-            description="How many replies to one question may call tools; then the model has to answer",
-        ),
-        LIVE,
-    ] = 8
+    max_tool_rounds: ToolRoundLimit = 8
     first_audio_timeout_s: Annotated[
         Positive,
         Meta(description="Without a reply this long after the question the next provider is used"),

@@ -301,6 +301,7 @@ class ProviderFactory:
                     temperature=table.temperature,
                 ),
                 first_audio_timeout_s=table.first_audio_timeout_s + LAST_WORD_S,
+                max_tool_rounds=table.max_tool_rounds,
             )
         if config.middleware.message and not config.middleware.audio:
             raise InvalidRequest(
@@ -323,6 +324,7 @@ class ProviderFactory:
             idle_close_s=table.idle_close_s,
             connect_timeout_s=table.connect_timeout_s,
             first_audio_timeout_s=table.first_audio_timeout_s,
+            max_tool_rounds=table.max_tool_rounds,
         )
 
     def stages_of(self, name: str) -> tuple[str, ...]:

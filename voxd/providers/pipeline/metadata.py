@@ -48,7 +48,6 @@ class PipelineMetadata(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     hedge: bool = True
     history: str = "trim"
     cache_answers_s: float = 0.0
-    max_tool_rounds: int = 8
     first_audio_timeout_s: float = 2.5
     middleware: tuple[Any, ...] = ()
     request_middleware: tuple[Any, ...] = ()
@@ -115,7 +114,6 @@ def _pipeline(metadata: PipelineMetadata, names: Mapping[str, tuple[str, ...]]) 
             "hedge",
             "history",
             "cache_answers_s",
-            "max_tool_rounds",
             "first_audio_timeout_s",
         )
     }

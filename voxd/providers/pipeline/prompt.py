@@ -10,7 +10,6 @@ import msgspec
 
 from voxd.errors import VoxdError, named
 from voxd.net.transport import Budget
-from voxd.providers.events import OnEvent
 from voxd.providers.pipeline.answer_cache import answer_key
 from voxd.providers.pipeline.builder import PipelineDependencies
 from voxd.providers.pipeline.candidates import RecordUsage
@@ -21,9 +20,7 @@ from voxd.providers.pipeline.stages.contract import ChatMessage, Completion, Lan
 from voxd.providers.pipeline.stages.messages import sendable
 from voxd.providers.pipeline.stt_chain import normalize
 from voxd.providers.pipeline.tokens import message_tokens, text_tokens
-from voxd.providers.pipeline.tool_limit import limited
 from voxd.providers.settings import SessionConfig, ToolSpec
-from voxd.providers.tools import ToolRounds
 from voxd.tasks import TaskScope
 from voxd.text import sentences
 
@@ -96,28 +93,18 @@ class PromptSession:
         self._summary: asyncio.Task[None] | None = None
 
     def answer(
-        self, budget: Budget, early: EarlyAnswer | None, rounds: ToolRounds, on_event: OnEvent
+        self, budget: Budget, early: EarlyAnswer | None = None, *, may_call: bool = True
     ) -> PendingAnswer:
         """Return the answer to the conversation within ``budget``; ``early`` if that was started already.
 
-        ``rounds`` are those of the turn; that they are over is reported to ``on_event``.
+        With ``may_call`` False it calls no tool: a model that calls one all the same gives no answer.
         """
         if early is None:
             begun = asyncio.Event()
-            events = self._events(budget, begun)
-        else:
-            # The stages of the early answer read the budget they were started with.
-            early.budget.until_s = budget.until_s
-            events, budget, begun = drain(early.stream), early.budget, early.begun
-
-        def answer_without_tools(messages: tuple[ChatMessage, ...]) -> AsyncGenerator[AnswerEvent]:
-            if not begun.is_set():
-                # As much time as the answer after any other call has.
-                timeout_s = self._parts.settings.first_audio_timeout_s
-                budget.until_s = self._parts.clock.monotonic() + timeout_s
-            return self._events(budget, begun, *messages, may_call=False)
-
-        return PendingAnswer(limited(events, rounds, answer_without_tools, on_event), budget, begun)
+            return PendingAnswer(self._events(budget, begun, may_call=may_call), budget, begun)
+        # The stages of the early answer read the budget they were started with.
+        early.budget.until_s = budget.until_s
+        return PendingAnswer(drain(early.stream), early.budget, early.begun)
 
     def _events(
         self, budget: Budget, begun: asyncio.Event, *messages: ChatMessage, may_call: bool = True

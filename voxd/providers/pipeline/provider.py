@@ -29,7 +29,6 @@ from voxd.providers.pipeline.stt_chain import SttTurn, SttUpdate
 from voxd.providers.pipeline.tts_chain import RATE_HZ
 from voxd.providers.realtime.connect import translate_errors
 from voxd.providers.settings import SessionConfig
-from voxd.providers.tools import ToolRounds
 from voxd.providers.usage import Cost, Usage, add_costs
 from voxd.tasks import TaskScope
 
@@ -81,7 +80,6 @@ class PipelineProvider(BaseProvider):
         self._reply: ReplyTask | None = None
         # Those of the current question: an early answer has one of its own.
         self._budgets: tuple[Budget, ...] = ()
-        self._begin_rounds()
 
     @property
     def queued_s(self) -> float:  # type: ignore[override]
@@ -146,7 +144,6 @@ class PipelineProvider(BaseProvider):
             if stt_turn is not None:
                 stt_turn.cancel()
             raise AudioError("too little audio was sent to answer it", code="audio_too_short")
-        self._begin_rounds()
         stt_turn.end(self._clock.monotonic(), self._until_s())
         self._start_turn(functools.partial(self._answer_speech, stt_turn), stt_turn.budget)
         self._committed = stt_turn
@@ -159,7 +156,6 @@ class PipelineProvider(BaseProvider):
     async def send_text(self, text: str) -> None:
         """Answer ``text``."""
         self._require_connected()
-        self._begin_rounds()
         budget = Budget(self._until_s())
         self._start_turn(functools.partial(self._answer_text, text, budget), budget)
 
@@ -188,6 +184,12 @@ class PipelineProvider(BaseProvider):
         self._require_connected()
         budget = Budget(self._until_s())
         self._start_turn(functools.partial(self._respond, budget), budget)
+
+    async def request_answer(self) -> None:
+        """Answer with the results of the tools, and call no further one."""
+        self._require_connected()
+        budget = Budget(self._until_s())
+        self._start_turn(functools.partial(self._respond, budget, may_call=False), budget)
 
     async def interrupt(self, played_ms: float | None = None) -> None:
         """End the reply at once; only ``played_ms`` of it was played (None: all that arrived)."""
@@ -268,8 +270,10 @@ class PipelineProvider(BaseProvider):
         self._conversation.add_question(question)
         await self._respond(budget, early)
 
-    async def _respond(self, budget: Budget, early: EarlyAnswer | None = None) -> None:
-        pending = self._prompts.answer(budget, early, self._rounds, self._report)
+    async def _respond(
+        self, budget: Budget, early: EarlyAnswer | None = None, *, may_call: bool = True
+    ) -> None:
+        pending = self._prompts.answer(budget, early, may_call=may_call)
         self._budgets = tuple({budget, pending.budget})
         await self._give(pending)
 
@@ -291,17 +295,12 @@ class PipelineProvider(BaseProvider):
         self._reply = None
         reply.answer.calls = self._conversation.with_new_ids(reply.answer.calls)
         self._conversation.add_answer(reply.answer)
-        if not reply.answer.calls:
-            self._begin_rounds()
         self._usage.add(Usage(responses=1, audio_seconds=reply.answer.sound_ms / 1000))
         self._report(events.UsageUpdated(self._usage.session, NAME))
         for call in reply.answer.calls:
             self._report(events.ToolCallInvoked(call.name, call_arguments(call), call.id))
         self._report(events.ResponseCompleted(reply.response_id, self._usage.response))
         self._prompts.summarise_if_long()
-
-    def _begin_rounds(self) -> None:
-        self._rounds = ToolRounds(self._parts.settings.max_tool_rounds)
 
     def _start_turn(self, work: Callable[[], Awaitable[None]], budget: Budget) -> None:
         self._stop("superseded")

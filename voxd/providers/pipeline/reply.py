@@ -82,7 +82,7 @@ class ReplyTask:
         self._start("output", self._output)
         self._start("split", self._split)
         try:
-            await self._wait_for_begin()
+            await run_until(self._clock, self._begun_or_done(), self._budget.until_s, self._budget)
             await self._done.wait()
         except TimeoutError:
             raise ProviderError("no answer came in time", code=TIMEOUT) from None
@@ -103,18 +103,6 @@ class ReplyTask:
         """End the reply at once; no event follows."""
         self._is_cancelled = True
         self._cancel_tasks()
-
-    async def _wait_for_begin(self) -> None:
-        """Wait for the first sound, or the end. Raises `TimeoutError` when neither comes in time."""
-        until_s = self._budget.until_s
-        while True:
-            try:
-                return await run_until(self._clock, self._begun_or_done(), until_s, self._budget)
-            except TimeoutError:
-                # The turn has got more time, for an answer without tools.
-                if self._budget.until_s == until_s:
-                    raise
-                until_s = self._budget.until_s
 
     async def _begun_or_done(self) -> None:
         # A reply can be done without a sound: it may be empty, or middleware may have stopped every clause.

@@ -29,7 +29,7 @@ from voxd.providers.realtime.connect import as_provider_error
 from voxd.providers.realtime.reply_stream import ReplyStream
 from voxd.providers.realtime.session import Session
 from voxd.providers.settings import SessionConfig
-from voxd.providers.tools import ToolBox
+from voxd.providers.tools import MAX_TOOL_ROUNDS, ToolBox
 from voxd.providers.usage import Cost, Usage
 from voxd.tasks import TaskScope, cancel_and_wait
 
@@ -69,6 +69,7 @@ class RealtimeConfig:
     idle_close_s: float = 60.0
     connect_timeout_s: float = 5.0
     first_audio_timeout_s: float = 2.0
+    max_tool_rounds: int = MAX_TOOL_ROUNDS
 
 
 class RealtimeProvider:
@@ -106,6 +107,7 @@ class RealtimeProvider:
             idle_close_s=realtime.idle_close_s,
             # Failover tries the next provider instead, and the circuit breaker comes back to this one.
             retries=0,
+            max_tool_rounds=realtime.max_tool_rounds,
         )
         self._usage = UsageReporter(realtime.name, self._session, record)
         self._failed = failed
