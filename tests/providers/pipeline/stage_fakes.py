@@ -26,7 +26,7 @@ from voxd.providers.usage import Usage
 RATE_HZ = 16_000
 MS_PER_CHAR = 10
 
-Step = str | float | Exception | ToolCall | Transcription
+Step = str | float | Exception | ToolCall | Completion | Transcription
 """A number of seconds to wait, a fault to raise, or something to say."""
 
 
@@ -123,7 +123,8 @@ class Ears(Scripted, SpeechToText):
 class Brain(Scripted, LanguageModel):
     """Gives one of ``answers`` after the other, the last for good: each a text, or a tuple of steps.
 
-    A text is written word by word. ``raw`` comes with the end of each answer.
+    A text is written word by word. A `Completion` among the steps gives the reason of the end. ``raw`` comes
+    with the end of each answer.
     """
 
     context_tokens = 8_000
@@ -142,6 +143,7 @@ class Brain(Scripted, LanguageModel):
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         steps = answer if isinstance(answer, tuple) else (answer,)
         calls: list[ToolCall] = []
+        reason = ""
         try:
             for step in steps:
                 if isinstance(step, str):
@@ -149,9 +151,11 @@ class Brain(Scripted, LanguageModel):
                         yield TextChunk(word + " ")
                 elif isinstance(step, ToolCall):
                     calls.append(step)
+                elif isinstance(step, Completion):
+                    reason = step.reason
                 else:
                     await self._step(step)
-            reason = "tool_calls" if calls else "stop"
+            reason = reason or ("tool_calls" if calls else "stop")
             usage = Usage(input_text_tokens=100, output_text_tokens=10)
             yield Completion(reason, tuple(calls), usage, raw=self.raw)
         finally:
