@@ -40,8 +40,10 @@ class ReplyReader(ABC):
 
         ``type`` is the name of the server-sent event, "" when it has none.
         """
-        if data.strip().strip('"') == _DONE:
-            return self._done()
+        before, mark, _ = data.rpartition(_DONE)
+        # Behind other data where a server leaves out the empty line between events.
+        if mark and (not before.strip('" \n') or before.endswith("\n")):
+            return (self.feed(before, type) if before.strip('" \n') else "") + self._done()
         if type == "error":
             raise llm_errors.error_from_event(self._provider, data)
         text = ""
