@@ -72,6 +72,11 @@ def test_an_empty_history_has_no_missed_events() -> None:
     [
         ("turn.transcript", {"text": SECRET_WORDS, "engine": "whisper"}, {"engine": "whisper"}),
         ("turn.reply", {"text": SECRET_WORDS}, {}),
+        (
+            "text.transcription",
+            {"text": SECRET_WORDS, "is_partial": False, "speakers": [{"speaker": 1, "text": SECRET_WORDS}]},
+            {"is_partial": False},
+        ),
         ("timer.ringing", {"id": 7, "kind": "reminder", "name": SECRET_WORDS}, {"id": 7, "kind": "reminder"}),
         (
             "function.invoked",

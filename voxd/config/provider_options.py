@@ -254,7 +254,7 @@ def _unknown(
             message = f"it is an option of {stage}, and the provider is not used for that"
             return OptionMistake(path, message, "remove it", Severity.WARNING)
     if key in ProviderConfig.__struct_fields__ and len(path) == 1:
-        return OptionMistake(path, "it is not an option", f"write {key} beside options, not in it")
+        return OptionMistake(path, "it is not an option", f"set {key} of the provider itself")
     names = known_names(kinds)
     hint = did_you_mean(snake_case(key), [*names, *_LIFTS])
     for stage, kind in elsewhere.items():

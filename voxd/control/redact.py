@@ -9,7 +9,7 @@ from voxd.events import Event
 from voxd.reports import HistoryEntry, TimerEntry
 
 # Fields that quote the user or the reply, whatever the event: a new event type with one is covered too.
-_WORDS = frozenset({"text", "transcript", "reply", "arguments", "output"})
+_WORDS = frozenset({"text", "transcript", "reply", "arguments", "output", "speakers"})
 
 
 def redact_event(event: Event) -> Event:

@@ -164,3 +164,28 @@ async def test_sound_is_sent_on_at_once() -> None:
         chunk = events.AudioOutputChunk(b"\1\0", 24_000)
         vendor.on_event(chunk)
         assert heard == [chunk]
+
+
+async def slow(said: MiddlewareMessage, go_on: Next) -> MiddlewareMessage | None:
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    return await go_on(said)
+
+
+async def test_what_waits_for_the_filter_is_reported_before_an_interruption_returns() -> None:
+    async with opened(slow) as (session, vendor, heard):
+        vendor.on_event(events.TextOutput("One. Two.", False, "r"))
+        cut = events.ReplyInterrupted(10.0, "r")
+        vendor.on_event(cut)
+        assert heard == []
+        await session.interrupt(10.0)
+        assert heard[-1] is cut
+        assert texts(heard) == [("One. Two.", False)]
+
+
+async def test_a_closed_session_keeps_no_interruption_waiting() -> None:
+    async with asyncio.timeout(5), opened(slow) as (session, vendor, _):
+        vendor.on_event(events.TextOutput("One.", False, "r"))
+        await session.disconnect()
+        await session.interrupt()
+        assert vendor.cuts == 1

@@ -10,6 +10,7 @@ from voxd.providers import events
 from voxd.providers.base import BaseProvider
 from voxd.providers.events import ProviderEvent
 from voxd.providers.pipeline.middleware import (
+    LONGEST_S,
     MessageMiddleware,
     MiddlewareMessage,
     load_middleware,
@@ -88,7 +89,8 @@ class FilteredSession(BaseProvider):
         """Cut the reply."""
         await self.inner.interrupt(played_ms)
         # The session takes what the vendor reports of it for a report of this call only while it lasts.
-        await self._waiting.join()
+        if self._pump is not None and not self._pump.done():
+            await asyncio.wait({self._pump}, timeout=LONGEST_S)
 
     async def commit(self) -> None:
         """End the user's turn."""
@@ -132,12 +134,11 @@ class FilteredSession(BaseProvider):
         while not self._waiting.empty():
             event = self._waiting.get_nowait()
             try:
-                for changed in await self._changed(event):
-                    self.on_event(changed)
+                changed = await self._changed(event)
             except VoxdError as error:
-                self.on_event(events.ErrorOccurred.of(error))
-            finally:
-                self._waiting.task_done()
+                changed = [events.ErrorOccurred.of(error)]
+            for each in changed:
+                self.on_event(each)
 
     async def _changed(self, event: ProviderEvent) -> list[ProviderEvent]:
         match event:
