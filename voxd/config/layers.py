@@ -8,9 +8,9 @@ from typing import Any
 import tomli
 from msgspec import inspect as mi
 
+from voxd.config.limits.spellings import respell_settings
 from voxd.config.problems import Place, Problem, Severity
 from voxd.config.schema_types import kind_at
-from voxd.config.spellings import respell_settings
 from voxd.config.toml_lines import KeyPath, key_lines
 
 ENVIRONMENT_PREFIX = "VOXD__"

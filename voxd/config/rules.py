@@ -10,7 +10,7 @@ from typing import Any
 
 from voxd.config.files.access import View
 from voxd.config.files.rules import check_files
-from voxd.config.price_rules import check_prices
+from voxd.config.limits.price_rules import check_prices
 from voxd.config.problems import Finding, did_you_mean
 from voxd.config.provider_rules import GetFacts, check_providers, check_secret_header
 from voxd.config.schema_types import toml_value

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from voxd.clock import Clock, SystemClock
+from voxd.config.limits.spellings import respell
 from voxd.config.money_schema import RateLimit
 from voxd.config.paths import models_dir
 from voxd.config.problems import did_you_mean
@@ -15,7 +16,6 @@ from voxd.config.provider_options import OptionTypes, raise_first
 from voxd.config.provider_schema import LOCAL, Pipeline, ProviderConfig
 from voxd.config.schema import Config, Stt, Tts, Whisper
 from voxd.config.secrets import Secret
-from voxd.config.spellings import respell
 from voxd.errors import ConfigError, VoxdError
 from voxd.events import Emit
 from voxd.local.engines import EngineResources, build_synthesizer, whisper_transcriber

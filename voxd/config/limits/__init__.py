@@ -1,0 +1,1 @@
+"""Rules about `[[prices]]`, and the other spellings of rate limits."""
