@@ -175,7 +175,8 @@ class FakeDevice:
 
     async def usage(self, days: int) -> list[UsageEntry]:
         priced = UsageEntry("2026-11-20", "cloud", 2, 3, 90.0, 100, 2000, 0.0625, "2026-11-20")
-        return [priced, UsageEntry("2026-11-19", "own", 1, 1, 30.0, 10, 20, None, "")]
+        guessed = UsageEntry("2026-11-19", "home", 1, 1, 0.0, 10, 0, 0.5, "", upper_usd=0.5)
+        return [priced, guessed, UsageEntry("2026-11-19", "own", 1, 1, 30.0, 10, 20, None, "")]
 
     async def queue(self) -> list[QueueEntry]:
         spoken = QueueEntry(

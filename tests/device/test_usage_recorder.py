@@ -28,9 +28,12 @@ async def test_usage_is_written_before_the_recorder_is_closed(tmp_path: Path) ->
     recorder = UsageRecorder(log, has_key=lambda name: name == "cloud")
     recorder(used("cloud", 0.75, prices_of="2026-11-20"))
     recorder(used("other", None))
+    recorder(used("guess", 0.5, prices_of="", is_upper_estimate=True))
     recorder(used("local", None))
     await recorder.close()
-    cloud, other = await log.newest(1)
+    cloud, guess, other = await log.newest(1)
+    assert (guess.cost_usd, guess.upper_usd, guess.prices_of) == (0.5, 0.5, "")
+    assert cloud.upper_usd == 0.0
     assert (cloud.audio_tokens, cloud.text_tokens, cloud.cost_usd) == (600, 9, 0.75)
     assert (cloud.stage, cloud.key, cloud.prices_of) == ("llm", 1, "2026-11-20")
     assert (other.key, other.cost_usd, other.prices_of) == (0, None, "")

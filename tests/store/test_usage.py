@@ -42,6 +42,14 @@ async def test_a_day_of_a_provider_is_one_row(db: Database) -> None:
     assert cloud.prices_of == "2026-11-20"
 
 
+async def test_what_was_counted_by_the_upper_estimate_is_summed(db: Database) -> None:
+    book = UsageLog(db, FakeClock())
+    for upper_usd in (0.25, 0.5, 0.0):
+        await book.add(msgspec.structs.replace(used(), upper_usd=upper_usd))
+    (cloud,) = await book.newest(1)
+    assert (cloud.cost_usd, cloud.upper_usd) == (1.5, 0.75)
+
+
 async def test_days_are_listed_newest_first_and_as_many_as_requested(db: Database) -> None:
     clock = FakeClock()
     book = UsageLog(db, clock)

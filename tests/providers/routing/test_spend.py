@@ -43,9 +43,9 @@ class Rig:
             raise self.book
         return self.book or {}
 
-    def use(self, provider: str, dollars: float | None) -> None:
+    def use(self, provider: str, dollars: float | None, **more: Any) -> None:
         data: dict[str, Any] = {
-            "provider": provider, "stage": "llm", "key": 0, "usage": Usage(), "cost_usd": dollars
+            "provider": provider, "stage": "llm", "key": 0, "usage": Usage(), "cost_usd": dollars, **more
         }  # fmt: skip
         assert problem("provider.used", data) == ""
         self.guard.handle(Event(1, "provider.used", 0.0, None, data))
@@ -196,3 +196,30 @@ async def test_usage_without_a_price_is_not_counted(build: Build) -> None:
     rig.use("a", None)
     rig.check("a")
     assert rig.emit.events == []
+
+
+async def test_an_upper_estimate_counts_and_is_told_once_for_each_model(
+    build: Build, caplog: pytest.LogCaptureFixture
+) -> None:
+    rig = build(config(1.0))
+    for model in ("one", "two", "one", "one"):
+        rig.use("a", 0.3, is_upper_estimate=True, model=model)
+    assert rig.guard.stopped("a") is not None
+    warnings = [record.getMessage() for record in caplog.records]
+    assert [warning.partition(" of a:")[0] for warning in warnings] == [
+        "no price is known for one",
+        "no price is known for two",
+    ]
+    assert all("100 USD a million text tokens" in warning for warning in warnings)
+    assert rig.guard.problems == (
+        "no price is known for one of a: it is counted by an upper estimate",
+        "no price is known for two of a: it is counted by an upper estimate",
+    )
+    rig.guard.configure(config(2.0))
+    assert rig.guard.problems == (), "the new configuration may have a price for it"
+
+
+async def test_without_a_limit_there_is_no_problem(build: Build) -> None:
+    rig = build(config())
+    rig.use("a", 0.3, is_upper_estimate=True, model="one")
+    assert rig.guard.problems == ()
