@@ -1,8 +1,9 @@
 """voxd turns a Raspberry Pi into a voice appliance, and Python programs into voice assistants.
 
-The library: `VoiceEngine`, its configuration, events, providers and errors. ``EngineError`` is `VoxdError`,
-the base of all errors, and ``ConnectionError`` is `voxd.errors.ConnectionFailed`: after
-``except AuthenticationError`` and ``except ConnectionError``, ``except EngineError`` catches the rest.
+The library: `VoiceEngine`, its configuration, events, providers and errors; `send_message` for text without
+a session. ``EngineError`` is `VoxdError`, the base of all errors, and ``ConnectionError`` is
+`voxd.errors.ConnectionFailed`: after ``except AuthenticationError`` and ``except ConnectionError``,
+``except EngineError`` catches the rest.
 Nothing is imported before it is used, because the daemon's small audio processes import this package too.
 """
 
@@ -11,6 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from voxd.engine.config import SessionPresets, VoiceEngineConfig
+    from voxd.engine.message_values import MessageProvider, MessageReply
+    from voxd.engine.messages import (
+        create_client,
+        create_ollama_provider,
+        create_openai_compatible_provider,
+        send_message,
+        stream_message,
+    )
+    from voxd.engine.reply import Reply
+    from voxd.engine.shared_events import ErrorContext, emit, off, on, on_error, on_rate_limit, once
     from voxd.engine.voice_engine import EngineState, VoiceEngine
     from voxd.errors import (
         AudioError,
@@ -53,14 +64,18 @@ __all__ = [
     "EngineError",
     "EngineState",
     "ErrorCode",
+    "ErrorContext",
     "Event",
     "EventType",
     "InvalidRequest",
+    "MessageProvider",
+    "MessageReply",
     "NoAnswer",
     "NotConnected",
     "NotFound",
     "ProviderError",
     "RateLimited",
+    "Reply",
     "SessionConfig",
     "SessionPresets",
     "StreamError",
@@ -71,14 +86,43 @@ __all__ = [
     "VoiceEngineConfig",
     "VoxdError",
     "__version__",
+    "create_client",
+    "create_ollama_provider",
+    "create_openai_compatible_provider",
+    "emit",
+    "off",
+    "on",
+    "on_error",
+    "on_rate_limit",
+    "once",
     "register_provider",
     "register_stage",
+    "send_message",
+    "stream_message",
     "tool",
 ]
 
 # The public names of each module: importing one imports only what it needs.
 _PUBLIC = {
     "voxd.engine.config": ("SessionPresets", "VoiceEngineConfig"),
+    "voxd.engine.message_values": ("MessageProvider", "MessageReply"),
+    "voxd.engine.messages": (
+        "create_client",
+        "create_ollama_provider",
+        "create_openai_compatible_provider",
+        "send_message",
+        "stream_message",
+    ),
+    "voxd.engine.reply": ("Reply",),
+    "voxd.engine.shared_events": (
+        "ErrorContext",
+        "emit",
+        "off",
+        "on",
+        "on_error",
+        "on_rate_limit",
+        "once",
+    ),
     "voxd.engine.voice_engine": ("EngineState", "VoiceEngine"),
     "voxd.errors": (
         "AudioError",

@@ -104,7 +104,7 @@ class Event(msgspec.Struct, frozen=True):
     all other events, so that the numbers of what is remembered have no gaps.
 
     The entries of ``data`` can also be read as attributes, but for those named like a field of the event:
-    ``event.text`` is ``event.data["text"]``.
+    ``event.text`` is ``event.data["text"]``, and so is ``event.content``.
     """
 
     id: int
@@ -120,6 +120,9 @@ class Event(msgspec.Struct, frozen=True):
 
     # Only called for a name that is not a field, so a field always wins.
     def __getattr__(self, name: str) -> Any:
+        # What other libraries call the text of a message.
+        if name == "content" and name not in self.data:
+            name = "text"
         try:
             return self.data[name]
         except KeyError:

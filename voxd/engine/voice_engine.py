@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 from voxd.bus.bus import Bus
 from voxd.clock import Clock, SystemClock
 from voxd.engine import config as settings
+from voxd.engine import shared_events
 from voxd.engine.audio import as_bytes
 from voxd.engine.callbacks import Callbacks, Function
 from voxd.engine.calls import engine_call
@@ -73,6 +74,7 @@ class VoiceEngine(Callbacks):
         self._config = settings.with_key(config, os.environ)
         self._clock = clock or SystemClock()
         self._bus = Bus(self._clock)
+        self._bus.handle(shared_events.forward)
         self.callback_handlers: dict[str, tuple[Function, str]] = {}
         self._meter = EngineMeter(self._clock)
         self._tools: dict[str, Tool] = {}

@@ -25,6 +25,16 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
         """Text tokens in both directions."""
         return self.input_text_tokens + self.output_text_tokens
 
+    @property
+    def input_tokens(self) -> int:
+        """Tokens of text and audio that were sent."""
+        return self.input_text_tokens + self.input_audio_tokens
+
+    @property
+    def output_tokens(self) -> int:
+        """Tokens of text and audio that were received."""
+        return self.output_text_tokens + self.output_audio_tokens
+
     def __add__(self, other: "Usage") -> "Usage":
         """Return the sum, field by field."""
         return Usage(**{name: getattr(self, name) + getattr(other, name) for name in self.__struct_fields__})
