@@ -24,7 +24,7 @@ from voxd.frames import Clip
 from voxd.local.contract import LocalTranscript
 from voxd.net.dns import Resolver
 from voxd.providers.dependencies import Dependencies
-from voxd.providers.pipeline import factory
+from voxd.providers.pipeline import middleware as middleware_module
 from voxd.providers.pipeline.factory import Availability, PipelineFactory
 from voxd.providers.pipeline.llm_chain import AnswerEnd, AnswerEvent
 from voxd.providers.pipeline.provider import PipelineProvider
@@ -172,7 +172,7 @@ async def test_middleware_that_cannot_be_loaded_is_a_config_error(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = EntryPoint("broken", "no_such_module:thing", "voxd.middleware")
-    monkeypatch.setattr(factory, "entry_points", lambda **group: (broken,))
+    monkeypatch.setattr(middleware_module, "entry_points", lambda **group: (broken,))
     middleware = schema.Middleware(message=("broken",))
     config = schema.Config(providers=CONFIG.providers, pipelines=CONFIG.pipelines, middleware=middleware)
     with pytest.raises(ConfigError, match="no_such_module") as raised:
