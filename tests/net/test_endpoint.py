@@ -8,7 +8,7 @@ import pytest
 
 from voxd.config.secrets import Secret
 from voxd.errors import AuthenticationError, ConfigError, ConnectionFailed, ProviderError
-from voxd.net.endpoint import address_of, belongs_to, host_of, http_url, realtime_url
+from voxd.net.endpoint import address_of, belongs_to, host_of, realtime_url, resource_url, websocket_url
 from voxd.providers.vendors.azure.realtime import AzureProvider
 from voxd.providers.vendors.custom.realtime import CustomProvider
 from voxd.providers.vendors.openai.realtime import OpenAIProvider
@@ -202,17 +202,86 @@ def test_an_endpoint_that_is_not_a_url_is_reported_and_not_retried(endpoint: str
     assert "example" not in str(raised.value)
 
 
+BASES = [
+    ("https://api.example.com", "https://api.example.com"),
+    ("https://api.example.com/", "https://api.example.com"),
+    (" https://api.example.com/v1 ", "https://api.example.com"),
+    ("https://api.example.com/v1/", "https://api.example.com"),
+    ("HTTPS://api.example.com//v1//", "https://api.example.com"),
+    ("wss://api.example.com/v1", "https://api.example.com"),
+    ("http://192.168.1.5:8000", "http://192.168.1.5:8000"),
+    ("ws://nas.local:8000/v1", "http://nas.local:8000"),
+    ("localhost:8000", "http://localhost:8000"),
+    ("127.0.0.1:8000/v1/", "http://127.0.0.1:8000"),
+    ("[::1]:8000", "http://[::1]:8000"),
+    ("http://[fd00::7]:8000/v1", "http://[fd00::7]:8000"),
+    ("api.example.com:8443/v1", "https://api.example.com:8443"),
+]
+ENDS = [
+    "/v1/chat/completions",
+    "/v1/audio/speech",
+    "/v1/audio/transcriptions",
+    "/v1/realtime",
+    "/v1/models",
+    "/v1/responses/",
+    "/v1/completions",
+]
+
+
+@pytest.mark.parametrize(("endpoint", "root"), BASES)
+@pytest.mark.parametrize("path", ["/chat/completions", "/audio/speech", "/audio/transcriptions", "/models"])
+def test_every_stage_understands_every_form_of_an_endpoint(endpoint: str, root: str, path: str) -> None:
+    assert resource_url("x", endpoint, path, prefix="/v1") == f"{root}/v1{path}"
+    # A resource that names its version itself.
+    assert resource_url("x", endpoint, f"/v1{path}") == f"{root}/v1{path}"
+    socket = f"ws{root.removeprefix('http')}/v1{path}?model=m"
+    assert realtime_url("x", endpoint, path, {"model": "m"}, prefix="/v1") == socket
+    assert websocket_url(endpoint, {"model": "m"}, path=path, prefix="/v1") == socket
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("path", ["/chat/completions", "/audio/speech", "/realtime"])
+def test_the_url_of_another_resource_is_understood(end: str, path: str) -> None:
+    for root in ("https://api.example.com", "http://box.local:8080/proxy"):
+        assert resource_url("x", f"{root}{end}", path, prefix="/v1") == f"{root}/v1{path}"
+
+
 @pytest.mark.parametrize(
-    ("endpoint", "url"),
+    ("endpoint", "path", "url"),
     [
-        ("wss://api.example.com", "https://api.example.com/v1/projects"),
-        ("wss://api.example.com/v1/listen", "https://api.example.com/v1/projects"),
-        ("https://api.example.com/", "https://api.example.com/v1/projects"),
-        ("ws://127.0.0.1:8080/proxy/v1/listen", "http://127.0.0.1:8080/proxy/v1/projects"),
+        ("wss://api.example.com/v1/listen", "/v1/projects", "https://api.example.com/v1/projects"),
+        ("wss://api.example.com/v1/listen", "/v2/listen", "https://api.example.com/v2/listen"),
+        ("https://api.example.com/v1", "/v1/speak", "https://api.example.com/v1/speak"),
+        ("https://api.example.com/v1/speak?x=1", "/v1/speak", "https://api.example.com/v1/speak?x=1"),
+        ("ws://127.0.0.1:8080/proxy/v1/listen", "/v1/speak", "http://127.0.0.1:8080/proxy/v1/speak"),
+        ("https://a.example/v1/text-to-speech/Ann/stream", "/v1/user", "https://a.example/v1/user"),
+        ("https://a.example/openai/v1", "/audio/speech", "https://a.example/openai/v1/audio/speech"),
+        ("https://a.example/api/v1?key=7", "/models", "https://a.example/api/v1/models?key=7"),
+        ("https://a.example/v1beta", "/models", "https://a.example/v1beta/models"),
     ],
 )
-def test_a_question_by_http_goes_to_the_same_place(endpoint: str, url: str) -> None:
-    assert http_url(endpoint, "/v1/listen", "/v1/projects") == url
+def test_a_path_is_joined_once(endpoint: str, path: str, url: str) -> None:
+    assert resource_url("x", endpoint, path) == url
+
+
+def test_queries_are_joined_and_ours_wins() -> None:
+    url = resource_url("x", "https://a.example/v1?a=1&b=%20", "/v1/speak", query={"a": 2, "c": ["x", "y"]})
+    assert url == "https://a.example/v1/speak?b=%20&a=2&c=x&c=y"
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    ["", "nonsense", "ftp://x", "https://", "https://x:99999", "https://x:0", "http://[b", "a b:80"],
+)
+def test_what_is_no_endpoint_is_refused_without_repeating_it(endpoint: str) -> None:
+    with pytest.raises(ConnectionFailed) as raised:
+        resource_url("x", endpoint, "/models")
+    assert raised.value.code == "bad_endpoint"
+
+
+def test_a_host_without_a_scheme_has_a_name() -> None:
+    assert host_of("localhost:8000/v1") == "localhost"
+    assert belongs_to("api.openai.com:443", "openai.com")
 
 
 COUNT = itertools.count()

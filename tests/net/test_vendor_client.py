@@ -21,7 +21,7 @@ from tests.rig.transports import KEY, RecordedTransport, open_transport
 from tests.servers.plain_http import Asked, Plain, Play, pieces, plain_http, raw, reply
 from voxd.errors import AuthenticationError, ConnectionFailed, ProviderError, RateLimited, StreamError
 from voxd.events import EventType as E
-from voxd.net.endpoint import http_url, websocket_url
+from voxd.net.endpoint import resource_url, websocket_url
 from voxd.net.http import HttpClient
 from voxd.net.request_middleware import Next
 from voxd.net.transport import Access, Budget, HttpRequest, HttpResponse
@@ -125,7 +125,7 @@ async def test_an_endpoint_that_cannot_be_parsed_is_reported_as_invalid(url: str
         waits = (
             wire.request(lambda access: HttpRequest("GET", access.endpoint), Budget(), kind="x"),
             wire.request(
-                lambda access: HttpRequest("GET", http_url(access.endpoint, "", "/")), Budget(), kind="x"
+                lambda access: HttpRequest("GET", resource_url("x", access.endpoint, "/")), Budget(), kind="x"
             ),
             wire.socket(lambda access: WebSocketAddress(access.endpoint), Budget(), kind="x"),
             wire.stream(lambda access: access.endpoint, Budget(), kind="x"),

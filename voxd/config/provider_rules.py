@@ -302,6 +302,10 @@ def _names(settings: Settings, table: str) -> tuple[str, ...]:
     return tuple(found) if isinstance(found, dict) else ()
 
 
+# "localhost:8000/v1": HTTP in the local network, HTTPS elsewhere (`voxd.net.endpoint`).
+_HOST_AND_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):\d{1,5}(?:[/?].*)?")
+
+
 def _check_address(path: KeyPath, rules: KindRules, address: Any, example: str) -> Iterator[Finding]:
     if not isinstance(address, str) or not address:
         return
@@ -313,6 +317,8 @@ def _check_address(path: KeyPath, rules: KindRules, address: Any, example: str) 
     scheme, separator, rest = address.partition("://")
     # RFC 3986 section 3.1: a scheme is case-insensitive.
     usual = (rules.endpoint_example or "https://").partition("://")[0]
+    if not separator and _HOST_AND_PORT.fullmatch(address.strip()) and usual != "tcp":
+        return
     if not separator:
         yield error(path, "expected a complete address", example.format(f"{usual}://{address}"))
     elif scheme.lower() not in rules.endpoint_schemes:

@@ -2,19 +2,53 @@
 
 import inspect
 import ipaddress
+import re
 import time
 import uuid
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlencode, urlsplit, urlunsplit
 
 from voxd.config.secrets import Secret
 from voxd.errors import AuthenticationError, ConfigError, ProviderError, third_party
 from voxd.net import faults
 from voxd.net.websocket import WebSocketAddress
 
-_SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
-_PLAIN = {"ws": "http", "wss": "https"}
+_SOCKETS = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
+_PLAIN = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
+# "localhost:8000/v1", "[::1]:8000": what people copy from the line in which a server says where it listens.
+_BARE = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):\d{1,5}(?:[/?].*)?")
+_VERSION = re.compile(r"v\d+(?:(?:alpha|beta)\d*)?")
+# Resources that a copied URL may end with, the longer ones first.
+_RESOURCES = (
+    "/chat/completions",
+    "/completions",
+    "/audio/transcriptions",
+    "/audio/translations",
+    "/audio/speech",
+    "/realtime/transcription_sessions",
+    "/realtime",
+    "/live/sessions",
+    "/responses",
+    "/messages",
+    "/embeddings",
+    "/models",
+    "/api/generate",
+    "/api/chat",
+    "/api/tags",
+    "/cognitiveservices/v1",
+    "/cognitiveservices/voices/list",
+    "/v1/listen",
+    "/v2/listen",
+    "/v1/speak",
+    "/v1/text:synthesize",
+    "/v1/speech:recognize",
+    "/v1/speech-to-text/realtime",
+    "/v1/speech-to-text",
+    "/v3/ws",
+)
+# ElevenLabs puts the voice into the path.
+_VOICE = re.compile(r"/v1/text-to-speech(?:/[^/]+(?:/stream(?:-input)?)?)?$")
 
 
 def require_key(provider: str, secret: Secret | str | None) -> str:
@@ -28,45 +62,97 @@ def require_key(provider: str, secret: Secret | str | None) -> str:
     return key
 
 
-def websocket_url(endpoint: str, query: Mapping[str, str], *, path: str = "") -> str:
-    """Return ``endpoint`` as the URL of a WebSocket, with ``path`` at its end and ``query`` added.
+def websocket_url(endpoint: str, query: Mapping[str, str], *, path: str = "", prefix: str = "") -> str:
+    """Return the URL of the WebSocket at ``path`` of ``endpoint``, with ``query`` added; see `resource_url`.
 
     Raises `ConfigError` when it is not a URL. The text of the error does not repeat it: it may hold a key.
     """
     try:
-        parts = urlsplit(endpoint)
-        # `urlsplit` accepts port 0, which no socket can connect to; reading `port` raises for one that is too
-        # large.
-        scheme = _SCHEMES.get(parts.scheme) if parts.port != 0 else None
+        return _join(endpoint, path, prefix, query, _SOCKETS)
     except ValueError:
-        scheme = None
-    if scheme is None or not parts.hostname:
-        raise ConfigError("the provider's endpoint is not a URL", hint="write it as wss://host/path")
-    base = parts.path.rstrip("/")
-    # An endpoint may already be the whole URL of the socket, as manuals print it.
-    if path and not base.endswith(path):
-        base = f"{base}{path}"
-    parameters = {**dict(parse_qsl(parts.query)), **query}
-    return urlunsplit((scheme, parts.netloc, base, urlencode(parameters), ""))
+        hint = "write it as wss://host/path"
+        raise ConfigError("the provider's endpoint is not a URL", hint=hint) from None
 
 
-def realtime_url(provider: str, endpoint: str, path: str, query: Mapping[str, Any]) -> str:
+def realtime_url(
+    provider: str, endpoint: str, path: str, query: Mapping[str, Any], *, prefix: str = ""
+) -> str:
     """Return the URL of the socket at ``path``; a list in ``query`` is a parameter that is repeated.
 
     Raises `ProviderError` when ``endpoint`` is not a URL.
     """
     try:
-        url = websocket_url(endpoint, {}, path=path)
-    except ConfigError as error:
-        raise faults.bad_endpoint(provider, str(error)) from None
-    return f"{url}{'&' if '?' in url else '?'}{urlencode(query, doseq=True)}"
+        return _join(endpoint, path, prefix, query, _SOCKETS)
+    except ValueError:
+        raise faults.bad_endpoint(provider, "the endpoint is not a URL") from None
 
 
-def http_url(endpoint: str, live_path: str, path: str) -> str:
-    """Return the HTTP URL of ``path`` at the host of a WebSocket at ``live_path``."""
-    parts = urlsplit(endpoint)
-    base = parts.path.rstrip("/").removesuffix(live_path)
-    return urlunsplit((_PLAIN.get(parts.scheme, parts.scheme), parts.netloc, f"{base}{path}", "", ""))
+def resource_url(
+    provider: str,
+    endpoint: str,
+    path: str,
+    *,
+    prefix: str = "",
+    written: str = "",
+    query: Mapping[str, Any] | None = None,
+) -> str:
+    """Return the URL of ``path`` at ``endpoint``, however people write the latter.
+
+    - a host, with or without scheme, port and a slash at the end: ``prefix`` stands before ``path``
+    - a base URL, with or without the version that ``path`` begins with
+    - the URL of ``path``, of ``written``, or of another resource, copied from a manual: its end is replaced
+    - for HTTP or for WebSockets: the scheme is the one that is needed
+    - with a query, which is kept; ``query`` is added to it
+
+    Raises `ProviderError` when it is not a URL; its text does not repeat it, for it may hold a key.
+    """
+    try:
+        return _join(endpoint, path, prefix, query or {}, _PLAIN, written)
+    except ValueError:
+        raise faults.bad_endpoint(provider, "the endpoint is not a URL") from None
+
+
+def _join(
+    endpoint: str,
+    path: str,
+    prefix: str,
+    query: Mapping[str, Any],
+    schemes: Mapping[str, str],
+    written: str = "",
+) -> str:
+    """Return the URL of ``path`` at ``endpoint``. Raises `ValueError`."""
+    parts = _split(endpoint)
+    base = re.sub("/{2,}", "/", parts.path).rstrip("/")
+    if path:
+        for resource in (path, written, *_RESOURCES):
+            if resource and base.endswith(resource):
+                base = base[: -len(resource)]
+                break
+        else:
+            base = _VOICE.sub("", base)
+    base = base or (prefix if path else "")
+    last, first = base.rpartition("/")[2], path.partition("/")[2].partition("/")[0]
+    if _VERSION.fullmatch(last) and _VERSION.fullmatch(first):
+        base = base[: -len(last) - 1]
+    added = urlencode(query, doseq=True)
+    # Added to what the endpoint has, unless it says the same: the query of a manual's example is complete.
+    kept = "&".join(pair for pair in parts.query.split("&") if pair and pair.partition("=")[0] not in query)
+    whole = "&".join(filter(None, (kept, added)))
+    return urlunsplit((schemes[parts.scheme], parts.netloc, f"{base}{path}", whole, ""))
+
+
+def _split(endpoint: str) -> SplitResult:
+    """Return the parts of ``endpoint``, which may be without a scheme. Raises `ValueError`."""
+    text = endpoint.strip()
+    if bare := _BARE.fullmatch(text):
+        # TLS for anything that is not in this network: a key must not cross the internet in clear.
+        scheme = "http" if is_local_host(bare[1].strip("[]")) else "https"
+        text = f"{scheme}://{text}"
+    parts = urlsplit(text)
+    # `urlsplit` accepts port 0, which no socket can connect to; `port` raises for one that is too large.
+    if parts.scheme not in _SOCKETS or not parts.hostname or parts.port == 0:
+        raise ValueError("not a URL")
+    return parts
 
 
 def address_of(
@@ -125,7 +211,7 @@ def _called(value: object) -> Any:
 def host_of(url: str) -> str:
     """Return the name of the host in ``url``, "" when there is none."""
     try:
-        return urlsplit(url).hostname or ""
+        return _split(url).hostname or ""
     except ValueError:
         return ""
 
@@ -145,26 +231,6 @@ def is_local_host(host: str) -> bool:
         # has no place in the public DNS.
         return host == "localhost" or host.endswith((".local", ".lan", ".home.arpa")) or "." not in host
     return found.is_private or found.is_loopback or found.is_link_local
-
-
-def resource_url(provider: str, endpoint: str, path: str, *, prefix: str = "", written: str = "") -> str:
-    """Return the URL of ``path`` at ``endpoint``.
-
-    ``prefix`` stands between an endpoint that names a host only and ``path``; an endpoint that already ends
-    with ``written``, the resource people copy from a manual, loses it first. A query is kept. Raises
-    `ProviderError` when the endpoint is not a URL; its text does not repeat it, for it may hold a key.
-    """
-    try:
-        parts = urlsplit(endpoint)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
-    except ValueError:
-        usable = False
-    if not usable:
-        raise faults.bad_endpoint(provider, "the endpoint is not a URL")
-    base = parts.path.rstrip("/")
-    if written:
-        base = base.removesuffix(written)
-    return urlunsplit((parts.scheme, parts.netloc, f"{base or prefix}{path}", parts.query, ""))
 
 
 def merge_headers(headers: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:

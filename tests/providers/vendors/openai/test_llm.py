@@ -139,7 +139,7 @@ def test_an_endpoint_may_be_written_in_many_ways(endpoint: str, host: ChatHost, 
     assert model().url(Access(endpoint), "/chat/completions") == url
 
 
-@pytest.mark.parametrize("endpoint", ["api.openai.com", "wss://x/v1", "http://", "http://[x/v1"])
+@pytest.mark.parametrize("endpoint", ["api.openai.com", "ftp://x/v1", "http://", "http://[x/v1"])
 def test_an_endpoint_that_is_not_a_url_is_reported_without_repeating_it(endpoint: str) -> None:
     with pytest.raises(ProviderError, match="URL") as caught:
         model().url(Access(endpoint), "/chat/completions")

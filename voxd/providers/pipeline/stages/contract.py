@@ -11,6 +11,7 @@ import msgspec
 from voxd.config.provider_options import lifted_options, read_options
 from voxd.errors import ConfigError, ProviderError
 from voxd.frames import Clip, Frame
+from voxd.net.endpoint import resource_url
 from voxd.net.faults import RefusalReader, error_for_refusal
 from voxd.net.transport import Access, Budget, HttpRequest, Transport
 from voxd.providers.events import SpeakerPart
@@ -110,6 +111,13 @@ class PipelineStage(ABC):
         except ProviderError as error:
             if error.code not in accepts:
                 raise
+
+    def url_at(
+        self, access: Access, path: str, *, prefix: str = "", query: Mapping[str, Any] | None = None
+    ) -> str:
+        """Return the URL of ``path`` at the endpoint (`voxd.net.endpoint.resource_url`)."""
+        endpoint = access.endpoint or self.default_endpoint
+        return resource_url(self.name, endpoint, path, prefix=prefix, query=query)
 
     async def close(self) -> None:
         """Release all resources; idempotent."""

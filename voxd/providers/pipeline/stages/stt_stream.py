@@ -63,10 +63,17 @@ class StreamingSpeechToText(SpeechToText):
         return request.language or self.config.language
 
     def address_at(
-        self, access: Access, path: str, query: Mapping[str, Any], headers: Mapping[str, str]
+        self,
+        access: Access,
+        path: str,
+        query: Mapping[str, Any],
+        headers: Mapping[str, str],
+        *,
+        prefix: str = "",
     ) -> WebSocketAddress:
         """Return the address of the socket at ``path`` of the endpoint. Raises `ProviderError`."""
-        url = realtime_url(self.name, access.endpoint or self.default_endpoint, path, query)
+        endpoint = access.endpoint or self.default_endpoint
+        url = realtime_url(self.name, endpoint, path, query, prefix=prefix)
         return WebSocketAddress(url, headers, key=access.key)
 
     async def check(self, budget: Budget) -> None:

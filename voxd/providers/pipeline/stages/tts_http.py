@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from voxd.errors import ProviderError, StreamError
 from voxd.frames import Clip
 from voxd.net import faults
-from voxd.net.endpoint import http_url
 from voxd.net.faults import RefusalReader
 from voxd.net.transport import Access, Budget, HttpRequest, HttpResponse
 from voxd.providers.pipeline.stages.contract import TextToSpeech
@@ -122,11 +121,6 @@ async def stream_speech(stage: TextToSpeech, speech: SpeechRequest, budget: Budg
         budget.retries -= 1
         stage.transport.note("speech_again", code=broken.code, used_bytes=replay.used_bytes)
         replay.rewind()
-
-
-def stage_url(stage: TextToSpeech, access: Access, path: str, *, live_path: str = "") -> str:
-    """Return the URL of ``path``; the endpoint may be configured as that of the socket ``live_path``."""
-    return http_url(access.endpoint or stage.default_endpoint, live_path, path)
 
 
 async def _clips(

@@ -7,7 +7,7 @@ import msgspec
 
 from voxd.errors import AuthenticationError, ConnectionFailed, ProviderError, RateLimited, StreamError
 from voxd.frames import SAMPLE_RATE_HZ
-from voxd.net.endpoint import http_url, require_key
+from voxd.net.endpoint import require_key
 from voxd.net.faults import NO_CREDIT, CloseReason, ErrorMeaning, error_meaning
 from voxd.net.transport import Access, Budget, HttpRequest
 from voxd.net.websocket import WebSocketAddress
@@ -70,7 +70,7 @@ class AssemblyAiStt(ConfiguredStage[AssemblyAiSttOptions], StreamingSpeechToText
         """Request a temporary token, which is free and needs a valid key. Raises `ProviderError`."""
 
         def build(access: Access) -> HttpRequest:
-            url = http_url(access.endpoint or self.default_endpoint, PATH, "/v3/token?expires_in_seconds=60")
+            url = self.url_at(access, "/v3/token", query={"expires_in_seconds": 60})
             return HttpRequest("GET", url, {"Authorization": require_key(self.name, access.key)})
 
         await self._check_by(build, budget)

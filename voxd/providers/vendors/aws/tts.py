@@ -1,12 +1,12 @@
 """Amazon Polly text-to-speech over HTTP: one signed request for each clause, with streamed audio."""
 
 import time
+from collections.abc import Mapping
 from typing import Any, ClassVar
-from urllib.parse import urlencode
 
 import msgspec
 
-from voxd.net.endpoint import require_key
+from voxd.net.endpoint import require_key, resource_url
 from voxd.net.faults import RefusalReader
 from voxd.net.transport import Access, Budget, HttpRequest, Transport
 from voxd.providers.pipeline.stages.contract import StageConfig
@@ -41,8 +41,8 @@ class AwsTts(HttpTextToSpeech[AwsTtsOptions]):
         """Request the voices of the engine. Raises `ProviderError`."""
 
         def build(access: Access) -> HttpRequest:
-            query = urlencode({"Engine": self._options.engine})
-            return self._signed("GET", f"{self._base(access)}/v1/voices?{query}", b"", access)
+            url = self._url(access, "/v1/voices", {"Engine": self._options.engine})
+            return self._signed("GET", url, b"", access)
 
         await self._check_by(build, budget)
 
@@ -61,10 +61,11 @@ class AwsTts(HttpTextToSpeech[AwsTtsOptions]):
         if "-" in self.config.language:
             body["LanguageCode"] = self.config.language
         content = msgspec.json.encode(body)
-        return self._signed("POST", f"{self._base(access)}/v1/speech", content, access)
+        return self._signed("POST", self._url(access, "/v1/speech"), content, access)
 
-    def _base(self, access: Access) -> str:
-        return (access.endpoint or f"https://polly.{self._region}.amazonaws.com").rstrip("/")
+    def _url(self, access: Access, path: str, query: Mapping[str, str] | None = None) -> str:
+        endpoint = access.endpoint or f"https://polly.{self._region}.amazonaws.com"
+        return resource_url(self.name, endpoint, path, query=query)
 
     def _signed(self, method: str, url: str, content: bytes, access: Access) -> HttpRequest:
         credentials = parse_credentials(self.name, require_key(self.name, access.key))

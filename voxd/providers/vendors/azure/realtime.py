@@ -9,8 +9,6 @@ from voxd.providers.facts import default_model
 from voxd.providers.realtime.openai_protocol.provider import OpenAIProtocolProvider
 from voxd.providers.vendors.azure.options import AzureRealtimeOptions
 
-_PATH = "/openai/v1/realtime"
-
 
 class AzureProvider(OpenAIProtocolProvider):
     """``endpoint`` is the resource (``https://NAME.openai.azure.com``) and ``model`` the *deployment*'s name.
@@ -41,5 +39,4 @@ class AzureProvider(OpenAIProtocolProvider):
             hint = "set the provider's endpoint to https://NAME.openai.azure.com"
             raise ConfigError("an Azure provider needs an endpoint", hint=hint)
         # Users copy the endpoint with or without its path.
-        bare = endpoint.rstrip("/").removesuffix("/realtime").removesuffix("/openai/v1")
-        return websocket_url(bare, {"model": self.model_name}, path=_PATH)
+        return websocket_url(endpoint, {"model": self.model_name}, path="/realtime", prefix="/openai/v1")

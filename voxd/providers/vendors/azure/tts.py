@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from xml.sax.saxutils import escape, quoteattr
 
 from voxd.errors import ConfigError
-from voxd.net.endpoint import require_key
+from voxd.net.endpoint import require_key, resource_url
 from voxd.net.faults import RefusalReader, refusal_reader
 from voxd.net.transport import Access, Budget, HttpRequest, Transport
 from voxd.providers.languages import locale_of
@@ -36,7 +36,7 @@ class AzureTts(HttpTextToSpeech[AzureTtsOptions]):
 
         def build(access: Access) -> HttpRequest:
             return HttpRequest(
-                "GET", f"{self._base(access)}/cognitiveservices/voices/list", self._headers(access)
+                "GET", self._url(access, "/cognitiveservices/voices/list"), self._headers(access)
             )
 
         # The list is long and is not needed: the status proves the key.
@@ -66,12 +66,12 @@ class AzureTts(HttpTextToSpeech[AzureTtsOptions]):
             "Content-Type": "application/ssml+xml",
             "X-Microsoft-OutputFormat": f"raw-{rate}-16bit-mono-pcm",
         }
-        url = f"{self._base(access)}/cognitiveservices/v1"
+        url = self._url(access, "/cognitiveservices/v1")
         return HttpRequest("POST", url, headers, content=body.encode())
 
-    def _base(self, access: Access) -> str:
+    def _url(self, access: Access, path: str) -> str:
         own = f"https://{self._options.region}.tts.speech.microsoft.com"
-        return (access.endpoint or own).rstrip("/")
+        return resource_url(self.name, access.endpoint or own, path)
 
     def _headers(self, access: Access) -> dict[str, str]:
         key = require_key(self.name, access.key)

@@ -5,10 +5,8 @@ whole clause, and closing the connection cancels it.
 """
 
 from typing import Any, ClassVar
-from urllib.parse import urlencode
 
 from voxd.net.transport import Access, HttpRequest
-from voxd.providers.pipeline.stages.tts_http import stage_url
 from voxd.providers.pipeline.stages.tts_options import HttpTextToSpeech
 from voxd.providers.vendors.deepgram import wire
 from voxd.providers.vendors.deepgram.options import DeepgramTtsOptions
@@ -47,7 +45,5 @@ class DeepgramTts(wire.DeepgramStage, HttpTextToSpeech[DeepgramTtsOptions]):
             query["mip_opt_out"] = "true"
         if self._options.tag is not None:
             query["tag"] = self._options.tag
-        url = stage_url(self, access, "/v1/speak", live_path=self.live_path)
-        return HttpRequest(
-            "POST", f"{url}?{urlencode(query, doseq=True)}", self.auth_headers(access), json={"text": text}
-        )
+        url = self.url_at(access, "/v1/speak", query=query)
+        return HttpRequest("POST", url, self.auth_headers(access), json={"text": text})

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from voxd.errors import ConnectionFailed, ProviderError, StreamError
-from voxd.net.endpoint import http_url, require_key
+from voxd.net.endpoint import require_key
 from voxd.net.faults import (
     BAD_KEY,
     NO_CREDIT,
@@ -56,7 +56,7 @@ class DeepgramStage(PipelineStage):
         """Request the projects of the key, which is free. Raises `ProviderError`."""
 
         def build(access: Access) -> HttpRequest:
-            url = http_url(access.endpoint or self.default_endpoint, self.live_path, "/v1/projects")
+            url = self.url_at(access, "/v1/projects")
             return HttpRequest("GET", url, self.auth_headers(access))
 
         await self._check_by(build, budget)

@@ -8,7 +8,6 @@ import msgspec
 
 from voxd.errors import ConnectionFailed, StreamError
 from voxd.frames import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, samples_from_ms
-from voxd.net.endpoint import http_url
 from voxd.net.faults import (
     BAD_KEY,
     NO_CREDIT,
@@ -87,7 +86,7 @@ class ElevenLabsStt(ConfiguredStage[ElevenLabsSttOptions], StreamingSpeechToText
         """Request the state of the account, which is free. Raises `ProviderError`."""
 
         def build(access: Access) -> HttpRequest:
-            url = http_url(access.endpoint or self.default_endpoint, PATH, "/v1/user/subscription")
+            url = self.url_at(access, "/v1/user/subscription")
             return HttpRequest("GET", url, wire.auth_headers(self, access))
 
         # A key restricted to speech-to-text may not read the account, but it is valid.

@@ -4,12 +4,12 @@ import functools
 import zlib
 from collections.abc import AsyncGenerator
 from typing import Any, ClassVar
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from voxd.frames import Clip
 from voxd.net.faults import RefusalReader
 from voxd.net.transport import Access, Budget, HttpRequest
-from voxd.providers.pipeline.stages.tts_http import stage_url, stream_speech
+from voxd.providers.pipeline.stages.tts_http import stream_speech
 from voxd.providers.pipeline.stages.tts_options import HttpTextToSpeech
 from voxd.providers.vendors.elevenlabs import wire
 from voxd.providers.vendors.elevenlabs.options import ElevenLabsTtsOptions
@@ -71,5 +71,5 @@ class ElevenLabsTts(HttpTextToSpeech[ElevenLabsTtsOptions]):
         query = {"output_format": f"pcm_{options.sample_rate_hz}"}
         if options.enable_logging is not None:
             query["enable_logging"] = str(options.enable_logging).lower()
-        url = f"{stage_url(self, access, path)}?{urlencode(query)}"
+        url = self.url_at(access, path, query=query)
         return HttpRequest("POST", url, wire.auth_headers(self, access), json=body)

@@ -21,7 +21,6 @@ from voxd.net.faults import (
 from voxd.net.transport import Access, Budget, HttpRequest
 from voxd.providers.languages import code_of
 from voxd.providers.pipeline.stages.contract import PipelineStage, TextToSpeech
-from voxd.providers.pipeline.stages.tts_http import stage_url
 
 ENDPOINT = "https://api.elevenlabs.io"
 
@@ -81,9 +80,7 @@ async def check(stage: TextToSpeech, budget: Budget) -> None:
     """Request the state of the account. Raises `ProviderError`, also when its quota is used up."""
 
     def build(access: Access) -> HttpRequest:
-        return HttpRequest(
-            "GET", stage_url(stage, access, "/v1/user/subscription"), auth_headers(stage, access)
-        )
+        return HttpRequest("GET", stage.url_at(access, "/v1/user/subscription"), auth_headers(stage, access))
 
     try:
         async with stage.transport.request(build, budget, kind="check", read_refusal=refused) as answer:

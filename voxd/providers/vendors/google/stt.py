@@ -87,11 +87,10 @@ class GoogleStt(ConfiguredStage[GoogleSttOptions], UploadSpeechToText):
                 raise
 
     def _call(self, request: TranscriptionRequest, sound: bytes, access: Access) -> HttpRequest:
-        base = (access.endpoint or self.default_endpoint).rstrip("/")
         audio = {"audio": {"content": base64.b64encode(sound).decode()}} if sound else {}
         body = {"config": self._config(request), **audio}
         headers = {"x-goog-api-key": require_key(self.name, access.key)}
-        return HttpRequest("POST", f"{base}{_PATH}", headers, json=body)
+        return HttpRequest("POST", self.url_at(access, _PATH), headers, json=body)
 
     def _config(self, request: TranscriptionRequest) -> dict[str, Any]:
         options = self._options

@@ -12,7 +12,6 @@ from voxd.frames import Clip
 from voxd.net.endpoint import require_key
 from voxd.net.transport import Access, Budget, HttpRequest
 from voxd.providers.languages import locale_of
-from voxd.providers.pipeline.stages.tts_http import stage_url
 from voxd.providers.pipeline.stages.tts_options import HttpTextToSpeech
 from voxd.providers.pipeline.stages.tts_sound import SoundDecoder
 from voxd.providers.vendors.google.options import GoogleTtsOptions
@@ -37,8 +36,8 @@ class GoogleTts(HttpTextToSpeech[GoogleTtsOptions]):
         """Request the voices of the language. Raises `ProviderError`."""
 
         def build(access: Access) -> HttpRequest:
-            url = stage_url(self, access, "/v1/voices")
-            return HttpRequest("GET", f"{url}?languageCode={self._language}", self._headers(access))
+            url = self.url_at(access, "/v1/voices", query={"languageCode": self._language})
+            return HttpRequest("GET", url, self._headers(access))
 
         await self._check_by(build, budget)
 
@@ -76,7 +75,7 @@ class GoogleTts(HttpTextToSpeech[GoogleTtsOptions]):
             "audioConfig": {name: value for name, value in audio.items() if value is not None},
         }
         return HttpRequest(
-            "POST", stage_url(self, access, "/v1/text:synthesize"), self._headers(access), json=body
+            "POST", self.url_at(access, "/v1/text:synthesize"), self._headers(access), json=body
         )
 
     @property

@@ -188,7 +188,7 @@ class GptLiveProvider(OpenAIProvider):
 
     def url(self) -> str:
         """Return the URL of the endpoint; the model goes into the first frame. Raises `ConfigError`."""
-        return websocket_url(self.endpoint_url, {}, path="/live/sessions")
+        return websocket_url(self.endpoint_url, {}, path="/live/sessions", prefix="/v1")
 
     async def disconnect(self) -> None:
         """Finish the session, so that billing stops, and close the socket; idempotent."""

@@ -35,4 +35,4 @@ class OpenAIProvider(OpenAIProtocolProvider):
 
     def url(self) -> str:
         """Return the URL of the endpoint with the model. Raises `ConfigError`."""
-        return websocket_url(self.endpoint_url, {"model": self.model_name}, path="/realtime")
+        return websocket_url(self.endpoint_url, {"model": self.model_name}, path="/realtime", prefix="/v1")

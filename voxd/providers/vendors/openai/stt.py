@@ -99,14 +99,15 @@ class OpenAIStt(ConfiguredStage[OpenAISttOptions], UploadSpeechToText):
         return None if self._is_openai else SMALL_MACHINE_S
 
     def _call(self, request: TranscriptionRequest, sound: bytes, access: Access) -> HttpRequest:
-        base, streamed = self._base(access), self._options.stream
+        streamed = self._options.stream
         if self._options.diarize:
             # Its stream has the speakers in events of their own; the whole answer has them in one list.
             streamed = False
         elif streamed is None:
-            streamed = belongs_to(base, _OWN_HOST) and _NOT_STREAMED not in self.model
+            streamed = belongs_to(self._base(access), _OWN_HOST) and _NOT_STREAMED not in self.model
         form = self._form(request, sound, streamed=streamed)
-        return HttpRequest("POST", f"{base}/audio/transcriptions", self._headers(access), form=form)
+        url = self.url_at(access, "/audio/transcriptions", prefix="/v1")
+        return HttpRequest("POST", url, self._headers(access), form=form)
 
     async def _read(self, answer: HttpResponse, clip: Clip) -> AsyncGenerator[Transcription]:
         if answer.headers.get("content-type", "").startswith("text/event-stream"):
@@ -127,7 +128,8 @@ class OpenAIStt(ConfiguredStage[OpenAISttOptions], UploadSpeechToText):
             nonlocal own
             own = belongs_to(self._base(access), _OWN_HOST)
             one = f"/{self.model}" if own else ""
-            return HttpRequest("GET", f"{self._base(access)}/models{one}", self._headers(access))
+            url = self.url_at(access, f"/models{one}", prefix="/v1")
+            return HttpRequest("GET", url, self._headers(access))
 
         try:
             async with self.transport.request(build, budget, kind="check") as answer:
@@ -141,7 +143,7 @@ class OpenAIStt(ConfiguredStage[OpenAISttOptions], UploadSpeechToText):
         return belongs_to(self.config.endpoint or self.default_endpoint, _OWN_HOST)
 
     def _base(self, access: Access) -> str:
-        return (access.endpoint or self.default_endpoint).rstrip("/")
+        return access.endpoint or self.default_endpoint
 
     def _headers(self, access: Access) -> Mapping[str, str]:
         headers = account_headers(self._options)

@@ -6,7 +6,7 @@ from voxd.audio.sound import Resampler
 from voxd.errors import ConnectionFailed
 from voxd.frames import SAMPLE_RATE_HZ
 from voxd.net import faults
-from voxd.net.endpoint import http_url, require_key
+from voxd.net.endpoint import require_key
 from voxd.net.transport import Access, Budget, HttpRequest
 from voxd.net.websocket import WebSocketAddress
 from voxd.providers.languages import code_of
@@ -41,7 +41,7 @@ class OpenAILiveStt(ConfiguredStage[OpenAILiveSttOptions], StreamingSpeechToText
 
     def address(self, access: Access, request: TranscriptionRequest) -> WebSocketAddress:
         """Return the address for ``request``. Raises `ProviderError`."""
-        return self.address_at(access, PATH, {"intent": "transcription"}, self._headers(access))
+        return self.address_at(access, PATH, {"intent": "transcription"}, self._headers(access), prefix="/v1")
 
     def protocol(self, request: TranscriptionRequest) -> SttProtocol:
         """Return the protocol of one new connection."""
@@ -60,9 +60,8 @@ class OpenAILiveStt(ConfiguredStage[OpenAILiveSttOptions], StreamingSpeechToText
         """Request the description of the model, which is free. Raises `ProviderError`."""
 
         def build(access: Access) -> HttpRequest:
-            endpoint = access.endpoint or self.default_endpoint
             return HttpRequest(
-                "GET", http_url(endpoint, PATH, f"/models/{self.model}"), self._headers(access)
+                "GET", self.url_at(access, f"/models/{self.model}", prefix="/v1"), self._headers(access)
             )
 
         await self._check_by(build, budget)

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 from voxd.net.faults import RefusalReader, refusal_reader
 from voxd.net.transport import Access, Budget, HttpRequest
-from voxd.providers.pipeline.stages.tts_http import stage_url
 from voxd.providers.pipeline.stages.tts_options import HttpTextToSpeech
 from voxd.providers.vendors.openai.options import OpenAITtsOptions, account_headers
 
@@ -27,7 +26,8 @@ class OpenAITts(HttpTextToSpeech[OpenAITtsOptions]):
         """Request the list of models. Raises `ProviderError`."""
 
         def build(access: Access) -> HttpRequest:
-            return HttpRequest("GET", stage_url(self, access, "/models"), _headers(access, self._options))
+            url = self.url_at(access, "/models", prefix="/v1")
+            return HttpRequest("GET", url, _headers(access, self._options))
 
         # Some servers have no such list; that they respond is enough.
         await self._check_by(build, budget, accepts={"model_not_found"})
@@ -48,9 +48,8 @@ class OpenAITts(HttpTextToSpeech[OpenAITtsOptions]):
             body["speed"] = self._options.speed
         if self._options.instructions:
             body["instructions"] = self._options.instructions
-        return HttpRequest(
-            "POST", stage_url(self, access, "/audio/speech"), _headers(access, self._options), json=body
-        )
+        url = self.url_at(access, "/audio/speech", prefix="/v1")
+        return HttpRequest("POST", url, _headers(access, self._options), json=body)
 
 
 def _headers(access: Access, options: OpenAITtsOptions) -> dict[str, str]:

@@ -115,9 +115,8 @@ class OpenAIRealtimeTts(SocketTextToSpeech[OpenAIRealtimeTtsOptions]):
 
     def _address(self, access: Access) -> WebSocketAddress:
         key = require_key(self.name, access.key)
-        url = realtime_url(
-            self.name, access.endpoint or self.default_endpoint, "/realtime", {"model": self.model}
-        )
+        endpoint = access.endpoint or self.default_endpoint
+        url = realtime_url(self.name, endpoint, "/realtime", {"model": self.model}, prefix="/v1")
         return WebSocketAddress(url, {"Authorization": f"Bearer {key}"}, key=key)
 
     async def _wait_for(
