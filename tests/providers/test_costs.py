@@ -17,8 +17,8 @@ from voxd.providers.costs import (
     cost_of_stage,
     has_price,
     prices_for,
+    session_cost,
     upper_cost,
-    with_upper,
 )
 from voxd.providers.facts import ModelPrice, PriceTable, facts
 from voxd.providers.usage import Cost, Usage, add_costs
@@ -272,12 +272,22 @@ def test_a_price_in_another_unit_is_no_price() -> None:
 )
 def test_a_session_is_completed_under_a_limit(cost: Cost | None, is_upper: bool) -> None:
     used = Usage(audio_seconds=60.0, transcribed_seconds=30.0)
-    assert with_upper(cost, used, Prices()) == cost
-    found = with_upper(cost, used, Prices(counts_unknown=True))
+    assert session_cost(cost, used, Prices()) == cost
+    found = session_cost(cost, used, Prices(counts_unknown=True))
     assert found is not None
     assert found.is_upper_estimate is is_upper
     assert found.total >= (cost.total if cost is not None else 0.3)
     assert (found == cost) is not is_upper
+
+
+@pytest.mark.parametrize("usage", [Usage(), Usage(input_text_tokens=9, output_audio_tokens=9)])
+def test_an_owners_price_of_minutes_counts_the_sound_of_a_session(usage: Usage) -> None:
+    prices = Prices((Price(model="my-*", usd_per_minute=0.6),), counts_unknown=True)
+    stated = cost_of("my-live", usage, prices=prices)
+    used = msgspec.structs.replace(usage, audio_seconds=30.0)
+    assert session_cost(stated, used, prices, model="my-live") == Cost(
+        audio_cost=pytest.approx(0.3), prices_of="[[prices]]"
+    )
 
 
 def test_an_estimate_in_a_sum_is_still_one() -> None:

@@ -15,6 +15,9 @@ from voxd.providers.usage import Cost, Usage
 # Prices are per million tokens or characters, as vendors publish them.
 _PER = 1_000_000
 
+OWN = "[[prices]]"
+"""The source of a price of the owner."""
+
 UPPER = ModelPrice(
     usd_per_million_input=20.0,
     usd_per_million_output=100.0,
@@ -50,7 +53,7 @@ class Prices:
         names = [name for name in names if name]
         for price in self.own:
             if any(fnmatch.fnmatchcase(name, price.model) for name in names):
-                return ModelPrice(**{each: getattr(price, each) for each in _AMOUNTS}, source="[[prices]]")
+                return ModelPrice(**{each: getattr(price, each) for each in _AMOUNTS}, source=OWN)
         table = self.table or facts().prices
         return next(filter(None, (table.find(name, kind) for name in names)), None)
 
@@ -77,6 +80,10 @@ def cost_of(
     prices = prices or Prices()
     price = prices.find([model.removeprefix("models/")], kind)
     if price is None:
+        return None
+    # The owner may have chosen another unit; how much sound there was only the session knows: `session_cost`.
+    needs_sound = price.usd_per_minute is not None and not usage.audio_seconds
+    if price.source == OWN and (needs_sound or not _covers(price, usage)):
         return None
     # Such a model is billed by the time its session is open (GPT-Live), not by tokens.
     audio, text = _dollars(price, usage, usage.audio_seconds)
@@ -165,8 +172,15 @@ def _first(one: float | None, other: float) -> float:
     return other if one is None else one
 
 
-def with_upper(cost: Cost | None, used: Usage, prices: Prices) -> Cost | None:
-    """Return ``cost`` of a session, completed by the upper estimate where a daily limit needs it."""
+def session_cost(cost: Cost | None, used: Usage, prices: Prices, *, model: str = "") -> Cost | None:
+    """Return ``cost``, as a provider states it, completed by what only its session knows.
+
+    That is the sound in ``used``, where the owner's price of ``model`` is one of minutes, and, where a daily
+    limit needs it, the upper estimate.
+    """
+    if cost is None and (price := prices.find([model])) is not None and price.usd_per_minute is not None:
+        audio, text = _dollars(price, used, used.audio_seconds)
+        return Cost(audio_cost=audio, text_cost=text, prices_of=price.day)
     if not prices.counts_unknown or (cost is not None and cost.prices_of):
         return cost
     if cost is None:

@@ -31,7 +31,7 @@ from voxd.net.endpoint_pool import EndpointPool
 from voxd.net.keys import ApiKey, KeyPool
 from voxd.providers.base import BaseProvider
 from voxd.providers.contract import Provider
-from voxd.providers.costs import Prices, prices_for, with_upper
+from voxd.providers.costs import Prices, prices_for, session_cost
 from voxd.providers.dependencies import Dependencies
 from voxd.providers.facts import default_model
 from voxd.providers.pipeline.stages.registry import kinds_of
@@ -394,7 +394,8 @@ class ProviderFactory:
         if name in self.config.pipelines:
             return  # each of its stages reports its own usage
         table = self.config.providers.get(name)
-        cost = with_upper(cost, used, prices_for(self.config, name))
+        model = table.model or default_model(table.kind, REALTIME) if table is not None else ""
+        cost = session_cost(cost, used, prices_for(self.config, name), model=model)
         self.dependencies.emit(
             E.PROVIDER_USED,
             provider=name,
@@ -403,7 +404,7 @@ class ProviderFactory:
             usage=used,
             cost_usd=cost.total if cost is not None else None,
             prices_of=cost.prices_of if cost is not None else "",
-            model=table.model or default_model(table.kind, REALTIME) if table is not None else "",
+            model=model,
             is_upper_estimate=cost is not None and cost.is_upper_estimate,
         )
 
