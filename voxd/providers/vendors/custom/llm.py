@@ -5,8 +5,11 @@ from collections.abc import AsyncGenerator
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from voxd.errors import ProviderError
 from voxd.net.endpoint import require_key, resource_url
+from voxd.net.faults import captive_portal
 from voxd.net.transport import Access, Budget, HttpRequest, HttpResponse
 from voxd.providers.pipeline.stages import llm_errors
 from voxd.providers.pipeline.stages.contract import (
@@ -17,6 +20,7 @@ from voxd.providers.pipeline.stages.contract import (
     Prompt,
     TextChunk,
 )
+from voxd.providers.pipeline.stages.lenient import count, words
 from voxd.providers.pipeline.stages.llm_errors import Headers
 from voxd.providers.pipeline.stages.messages import estimate_tokens, pair_tool_results
 from voxd.providers.usage import Usage
@@ -59,39 +63,52 @@ class CustomLlm(ConfiguredStage[CustomLlmOptions], LanguageModel):
             tokens=estimate_tokens(prompt),
         )
         async with request as answer:
-            kind = answer.headers.get("content-type", "")
-            # Its events would be read aloud as they are.
-            if "event-stream" in kind:
-                error = llm_errors.malformed_reply(self.name)
-                error.hint = (
-                    'set kind = "openai" if the endpoint has its protocol, or make it send plain text'
-                )
-                error.retryable = False
-                raise error
-            if "json" in kind:
-                content = await answer.json()
-                end = completion_of(content, self._options)
-                yield TextChunk(text_of(self.name, content, self._options))
-            else:
-                end = Completion("stop")
-                async for text in self._texts(answer):
+            end = Completion("stop")
+            async for text in self._texts(answer):
+                # The label does not say what it is: a whole reply, or an error, comes as text too.
+                if isinstance(text, str):
                     yield TextChunk(text)
+                    continue
+                end = completion_of(text, self._options)
+                if said := text_of(self.name, text, self._options):
+                    yield TextChunk(said)
         yield end
 
-    async def _texts(self, answer: HttpResponse) -> AsyncGenerator[str]:
-        """Yield the body as text; a character may be split over two chunks. Raises when it is empty."""
+    async def _texts(self, answer: HttpResponse) -> AsyncGenerator[str | Json]:
+        """Yield the body as text as it comes, or the one object that it is. Raises `ProviderError`."""
+        begun = ""
         # A character of UTF-8 may be split over two chunks.
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        is_empty = True
+        decoder = codecs.getincrementaldecoder("utf-8-sig")("replace")
+        is_text = False
         async for piece in answer.chunks():
-            if text := decoder.decode(piece):
-                is_empty = False
-                yield text
-        if text := decoder.decode(b"", final=True):
-            is_empty = False
-            yield text
-        if is_empty:
+            begun += decoder.decode(piece)
+            is_text = is_text or self._is_text(begun, answer.headers.get("content-type", ""))
+            if is_text and begun:
+                yield begun
+                begun = ""
+        begun += decoder.decode(b"", final=True)
+        found = None if is_text else _object(begun)
+        if found is not None:
+            yield found
+        elif not is_text and not begun.strip():
             raise llm_errors.truncated_reply(self.name)
+        elif "json" in answer.headers.get("content-type", ""):
+            raise llm_errors.malformed_reply(self.name)
+        elif begun:
+            yield begun
+
+    def _is_text(self, begun: str, content_type: str) -> bool:
+        """Whether a body that begins so is spoken as it comes. Raises `ProviderError` for other forms."""
+        head = begun.lstrip()
+        # Its events would be read aloud as they are.
+        if "event-stream" in content_type or head.startswith(("data:", "event:")):
+            error = llm_errors.malformed_reply(self.name)
+            error.hint = 'set kind = "openai" if the endpoint has its protocol, or make it send plain text'
+            error.retryable = False
+            raise error
+        if head.lower().startswith(("<!doctype", "<html")):
+            raise captive_portal(self.name)
+        return bool(head) and not head.startswith("{") and "json" not in content_type
 
     def _call(self, prompt: Prompt, access: Access) -> HttpRequest:
         body = custom_body(prompt, self.model, self._options)
@@ -143,28 +160,37 @@ def _message(message: ChatMessage) -> Json:
 def text_of(provider: str, content: Any, options: CustomLlmOptions) -> str:
     """Return the text of a JSON response. Raises `ProviderError` for an error or a missing text."""
     found = _at(content, options.content_path)
-    if isinstance(found, str):
-        return found
+    if found is not None:
+        return words(found)
     detail = llm_errors.find_error(content)
+    if detail is None and (said := llm_errors.complaint(content)):
+        detail = llm_errors.ErrorDetail("", said)
     raise (llm_errors.error_from_detail(provider, detail) if detail else llm_errors.malformed_reply(provider))
 
 
 def completion_of(content: Any, options: CustomLlmOptions) -> Completion:
     """Return the end of a JSON response, with the usage if it is reported."""
     used = Usage(
-        input_text_tokens=_number(_at(content, options.input_tokens_path)),
-        output_text_tokens=_number(_at(content, options.output_tokens_path)),
+        input_text_tokens=count(_at(content, options.input_tokens_path)),
+        output_text_tokens=count(_at(content, options.output_tokens_path)),
     )
     return Completion("stop", usage=used)
 
 
 def _at(content: Any, path: str) -> Any:
     for name in path.split("."):
-        if not isinstance(content, dict):
+        if isinstance(content, list) and name.isdecimal() and int(name) < len(content):
+            content = content[int(name)]
+        elif isinstance(content, dict):
+            content = content.get(name)
+        else:
             return None
-        content = content.get(name)
     return content
 
 
-def _number(found: Any) -> int:
-    return found if isinstance(found, int) and found >= 0 else 0
+def _object(text: str) -> Json | None:
+    try:
+        found = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None

@@ -99,7 +99,8 @@ class ResponsesReader(ReplyReader):
     def _text(self, event: Json, text: str) -> str:
         self._is_refused = self._is_refused or "refusal" in label(event.get("type"))
         if text:
-            self._written |= {_place(event), label(event.get("item_id")) or None}
+            # Text without a place is that of any message.
+            self._written |= {_place(event), label(event.get("item_id")) or _place(event)}
         return text
 
     def _is_written(self, event: Json) -> bool:
@@ -115,7 +116,7 @@ class ResponsesReader(ReplyReader):
         elif is_done and kind == "reasoning" and item.get("encrypted_content"):
             # Kept as it came: encrypted reasoning goes back unchanged.
             self._reasoning.append(item)
-        elif is_done and kind == "message" and not {place, label(item.get("id"))} & self._written:
+        elif is_done and kind == "message" and not {None, place, label(item.get("id"))} & self._written:
             self._written.add(place)
             self._is_refused = self._is_refused or "refusal" in str(item.get("content"))
             return words(item.get("content"))
