@@ -1,57 +1,50 @@
-"""The reference text's own examples and snippets, word for word, against the fake OpenAI server.
+"""Every Python block of the reference texts on the library, as it is printed, against fakes on loopback.
 
-The text lies beside the project; only the package's name, the key and the place where a program would wait
-for its user are replaced.
+The texts lie beside the project. Only the key and the place where a program would wait for its user are
+replaced; ``voxengine`` is imported by `voxd.voxengine`.
 """
 
 import asyncio
-import builtins
-import logging
+import json
 import re
-import textwrap
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
+import websockets
+from websockets.asyncio.server import ServerConnection, serve
 
 import voxd
-from tests.engine.conftest import PATIENCE_S, Log
+from tests.engine.conftest import Log
+from tests.engine.seed_blocks import Replies, blocks, run, scope
 from tests.engine.sounds import tone
 from tests.rig.soundcard import SoundCard
-from tests.servers.openai_realtime import KEY, RealtimeServer, realtime_server
-from tests.shared import SHARED, needs_shared
-from voxd import VoiceEngine
+from tests.servers.openai_realtime import KEY, RealtimeServer, Refusal, Script, realtime_server
+from tests.shared import SHARED
+from voxd import VoiceEngine, register_provider
 from voxd.audio.files import wav_bytes
 from voxd.frames import Clip
+from voxd.providers.vendors.azure.realtime import AzureProvider
 from voxd.providers.vendors.openai.realtime import OpenAIProvider
 
-pytestmark = needs_shared
+pytestmark = pytest.mark.skipif(not blocks("003"), reason="../shared/seeds is absent")
 
-Scope = dict[str, Any]
+# Whole programs, which tests of their own below run as a user would.
+_PROGRAM = re.compile(r"asyncio.run\(main|^async def (push_to_talk|multilingual)", re.MULTILINE)
 
-
-def blocks(document: str) -> list[str]:
-    """Return the Python blocks of a seed, with the library's real name and a key the server takes."""
-    if not SHARED.is_dir():
-        return []
-    text = next((SHARED / "seeds").glob(f"{document}_*.txt")).read_text()
-    found = re.findall(r"^```python\n(.*?)(?:^```|\Z)", text, re.DOTALL | re.MULTILINE)
-    return [block.replace("voxengine", "voxd").replace("sk-...", KEY) for block in found]
-
-
-def example(start: str) -> str:
-    return next(block for block in blocks("003") if start in block)
-
-
-IS_NO_PROGRAM = re.compile(r"^(def __init__|@dataclass|class BaseProvider|\s*\{)")
-"""Signatures and payloads, which other tests are about."""
-
-IS_COMPLETE = re.compile(r"asyncio.run\(main|^async def (push_to_talk|multilingual)", re.MULTILINE)
-
-SNIPPETS = [
-    block for block in blocks("003") if not IS_NO_PROGRAM.match(block) and not IS_COMPLETE.search(block)
+BLOCKS = [
+    pytest.param(block, id=f"{document}-{number}")
+    for document in ("003", "004")
+    for number, block in enumerate(blocks(document))
+    if not _PROGRAM.search(block)
 ]
+
+
+def example(start: str, document: str = "003") -> str:
+    return next(block for block in blocks(document) if start in block)
 
 
 @pytest.fixture
@@ -75,36 +68,104 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[VoiceEngine]]:
     return engines
 
 
-async def run(block: str, scope: Scope) -> Any:
-    """Run ``block`` as the body of a coroutine and return what it returns."""
-    source = f"async def snippet():\n{textwrap.indent(block, '    ')}\n    return locals()"
-    exec(compile(source, "<seed 003>", "exec"), scope)
-    async with asyncio.timeout(PATIENCE_S):
-        return await scope["snippet"]()
+@pytest.fixture
+def azure() -> Iterator[None]:
+    """The vendor's own name again, after a test that registers another class for it."""
+    yield
+    register_provider("azure", AzureProvider)
 
 
-@pytest.mark.parametrize("block", SNIPPETS, ids=[block.splitlines()[0][:40] for block in SNIPPETS])
-async def test_every_snippet_runs(
-    block: str, server: RealtimeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("block", BLOCKS)
+async def test_every_block_runs(
+    block: str,
+    server: RealtimeServer,
+    made: list[VoiceEngine],
+    azure: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    await asyncio.to_thread((tmp_path / "recording.wav").write_bytes, wav_bytes(Clip(tone(400), 24_000)))
+    (tmp_path / "recording.wav").write_bytes(wav_bytes(Clip(tone(400), 24_000)))
+    providers = ModuleType("my_providers")
+    providers.AzureProvider = providers.GoogleProvider = Replies  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "my_providers", providers)
     config = voxd.VoiceEngineConfig(api_key=KEY, input_device="virtual")
+    mocked = voxd.VoiceEngineConfig(provider="mock")
+    if "switch_provider" in block:
+        register_provider("azure", Replies)
     async with VoiceEngine(config=config) as engine:
+        names = scope(engine=engine, config=config, new_config=mocked, BaseProvider=voxd.BaseProvider)
+        found = await run(block, names)
+        for name, test in found.items():
+            if name.startswith("test_"):
+                await test()
+    for each in made:
+        await each.disconnect()
 
-        def ignore(*args: object) -> None:
-            """Stand for a function of the reader's own."""
 
-        scope: Scope = {name: getattr(voxd, name) for name in voxd.__all__}
-        scope |= dict.fromkeys(
-            ("handle_text", "handle_audio", "handle_long_text", "handler", "play_audio", "handle_function"),
-            ignore,
-        )
-        scope |= {"engine": engine, "audio_chunk": tone(100), "Path": Path, "print": ignore}
-        scope |= {"logger": logging.getLogger("example")}
-        if re.search(r"^engine = ", block, re.MULTILINE) is None:
-            block = f"global engine\n{block}"
-        await run(block, scope)
+async def test_the_azure_provider_registers_runs_and_disconnects(
+    azure: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The text leaves three methods and two private helpers of its example to its reader."""
+    received: list[Any] = []
+
+    async def speak(connection: ServerConnection) -> None:
+        received.append(dict(connection.request.headers) if connection.request else {})
+        async for message in connection:
+            received.append(json.loads(message))
+            if received[-1]["type"] == "text":
+                await connection.send(json.dumps({"type": "transcription", "text": "Hello there."}))
+                await connection.send(json.dumps({"type": "audio", "audio": "ABAA8A=="}))
+
+    # The text is of the time when websockets called this argument so.
+    connect = websockets.connect
+    monkeypatch.setattr(
+        websockets, "connect", lambda url, extra_headers: connect(url, additional_headers=extra_headers)
+    )
+    names = scope()
+    found = {
+        **await run(example("class AzureProvider", "004"), names),
+        **await run(example("class CustomProvider", "004"), names),
+    }
+
+    class Complete(found["AzureProvider"], found["CustomProvider"]):  # type: ignore[misc]
+        async def _configure_azure_session(self) -> None:
+            await self.connection.send(json.dumps({"type": "config"}))
+
+        def _start_response_handler(self) -> None:
+            self.reading = asyncio.create_task(self._read())
+
+        async def _read(self) -> None:
+            async for message in self.connection:
+                await self._handle_provider_message(json.loads(message))
+
+    async with serve(speak, "127.0.0.1", 0) as vendor:
+        port = next(iter(vendor.sockets)).getsockname()[1]
+        register_provider("azure", Complete)
+        metadata = {"endpoint": f"ws://127.0.0.1:{port}", "region": "westus2"}
+        config = voxd.VoiceEngineConfig(provider="azure", api_key="your-azure-key", metadata=metadata)
+        async with VoiceEngine(config) as engine:
+            reply = await engine.ask("hello")
+            assert (reply.text, reply.audio) == ("Hello there.", b"\x00\x10\x00\xf0")
+            await engine.send_audio(tone(100))
+            await engine.interrupt()
+        assert not engine.is_connected
+    assert received[0]["x-region"] == "westus2"
+    assert received[0]["ocp-apim-subscription-key"] == "your-azure-key"
+    assert [each["type"] for each in received[1:]] == ["config", "text", "audio"]
+
+
+async def test_a_rate_limit_is_handled_by_the_backup_provider(
+    azure: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register_provider("azure", Replies)
+    async with realtime_server(Script(refusal=Refusal(429, "slow down"))) as busy:
+        monkeypatch.setattr(OpenAIProvider, "endpoint", busy.url)
+        engine = VoiceEngine(api_key=KEY)
+        await run(example("# Handle provider-specific errors", "004"), scope(engine=engine))
+        assert engine.is_connected
+        assert engine.config.provider == "azure"
+        await engine.disconnect()
 
 
 async def test_the_voice_assistant(server: RealtimeServer, made: list[VoiceEngine], card: SoundCard) -> None:
@@ -120,8 +181,8 @@ async def test_the_voice_assistant(server: RealtimeServer, made: list[VoiceEngin
 
     block = example("asyncio.run(main())").replace("asyncio.run(main())", "await main()")
     block = block.replace("await asyncio.sleep(1)", "await keep_running()")
-    scope: Scope = {"play_audio": played.append, "print": printed.append, "keep_running": keep_running}
-    await run(block, scope)
+    names = scope(play_audio=played.append, print=printed.append, keep_running=keep_running)
+    await run(block, names)
     assert len(b"".join(played)) == 200 * 48
     assert printed[0].startswith("Voice assistant ready")
     assert "AI: Hello there." in printed
@@ -146,12 +207,7 @@ async def test_push_to_talk(server: RealtimeServer, made: list[VoiceEngine], car
     block = example("async def push_to_talk_mode").replace(
         "# ... keyboard handling code ...", "await keyboard(on_key_press, on_key_release)"
     )
-    scope: Scope = {
-        **{name: getattr(voxd, name) for name in voxd.__all__},
-        "asyncio": asyncio,
-        "keyboard": keyboard,
-    }
-    await run(f"{block}\nawait push_to_talk_mode()", scope)
+    await run(f"{block}\nawait push_to_talk_mode()", scope(keyboard=keyboard))
     await server.received("response.create")
     kinds = server.types()
     assert kinds.count("input_audio_buffer.commit") == 1
@@ -162,8 +218,8 @@ async def test_the_multilingual_assistant(
     server: RealtimeServer, made: list[VoiceEngine], card: SoundCard
 ) -> None:
     printed: list[str] = []
-    scope: Scope = {**{name: getattr(voxd, name) for name in voxd.__all__}, "print": printed.append}
-    await run(f"{example('async def multilingual_assistant')}\nawait multilingual_assistant()", scope)
+    program = f"{example('async def multilingual_assistant')}\nawait multilingual_assistant()"
+    await run(program, scope(print=printed.append))
     log = Log(made[0])
     await log.wait("audio.input_chunk", 3)
     card.speak_pcm(tone(800, rate_hz=16_000))
@@ -174,20 +230,8 @@ async def test_the_multilingual_assistant(
     assert heard["transcription"]["language"] == "es"
 
 
-async def test_switching_providers(server: RealtimeServer) -> None:
-    block = next(block for block in blocks("004") if block.startswith("# Start with one provider"))
-    config = voxd.VoiceEngineConfig(api_key=KEY)
-    azure = {"endpoint": server.base_url.removesuffix("/v1"), "model": "mine"}
-    new_config = voxd.VoiceEngineConfig(provider="azure", api_key=KEY, metadata=azure)
-    scope: Scope = {"VoiceEngine": VoiceEngine, "config": config, "new_config": new_config}
-    engine = (await run(block, scope))["engine"]
-    assert engine.config.provider == "azure"
-    assert await engine.text_2_audio_response("hello")
-    await engine.disconnect()
-
-
 def test_the_examples_are_still_where_they_were() -> None:
-    assert len(SNIPPETS) > 25
+    assert SHARED.is_dir()
+    assert len(BLOCKS) > 60
     for start in ("asyncio.run(main())", "async def push_to_talk_mode", "async def multilingual_assistant"):
         assert example(start)
-    assert builtins.print is print

@@ -37,7 +37,7 @@ from voxd.providers.events import (
     TurnDetected,
 )
 from voxd.providers.realtime.session import Session
-from voxd.providers.registry import provider_class
+from voxd.providers.registry import is_replaced, provider_class
 from voxd.providers.settings import SessionConfig
 from voxd.providers.tools import ToolBox
 from voxd.tasks import TaskScope
@@ -340,7 +340,8 @@ def require_provider(config: VoiceEngineConfig) -> type[BaseProvider]:
     Raises `NotFound`, `ProviderError` for a broken class, `AuthenticationError` without a key.
     """
     cls = provider_class(config.provider)
-    variables = KEY_VARIABLES.get(config.provider)
+    # A program's own class for a vendor's name has rules of its own.
+    variables = None if is_replaced(config.provider) else KEY_VARIABLES.get(config.provider)
     if variables and not config.api_key and config.metadata.get("auth_type") != "none":
         raise AuthenticationError(
             f"provider {config.provider} needs an API key",

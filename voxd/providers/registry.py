@@ -70,6 +70,11 @@ class Registry(Generic[T]):
         """Return the class that this process registered as ``name``, None without one."""
         return self._registered.get(name)
 
+    def is_replaced(self, name: str) -> bool:
+        """Whether the class of ``name`` was registered, and is not one of ours."""
+        cls = self._registered.get(name)
+        return cls is not None and cls.__module__.partition(".")[0] != "voxd"
+
     def __contains__(self, name: str) -> bool:
         return name in self._registered or name in self._entries()
 
@@ -158,6 +163,11 @@ def registered_class(group: str, name: str) -> type[Any] | None:
     """Return the class that this process registered as ``name`` of ``group``, None without one."""
     registry = _BY_GROUP.get(group)
     return registry.registered(name) if registry is not None else None
+
+
+def is_replaced(name: str) -> bool:
+    """Whether a program has registered a class of its own for ``name``."""
+    return _REGISTRY.is_replaced(name)
 
 
 def provider_class(name: str) -> type[BaseProvider]:
