@@ -80,6 +80,7 @@ class Session:
         self._guard = ResponseGuard()
         self._tasks = TaskScope(f"responses of {name}")
         self._watch: asyncio.Task[None] | None = None
+        self._stopping: asyncio.Task[None] | None = None
         self._watched_s = math.inf
         self._calls = ToolCalls(
             tools,
@@ -209,6 +210,7 @@ class Session:
 
     async def send_text(self, text: str) -> None:
         """Send a user's message and request a response. Raises `NotConnected`, `ProviderError`."""
+        await self._stopped()
         provider = self._connection.use()
         self._tracker.begin_turn(text)
         self._begin_question(owed=True)
@@ -248,6 +250,7 @@ class Session:
 
         Raises `NotConnected`, `ProviderError`, and `AudioError` when too little audio was sent.
         """
+        await self._stopped()
         provider = self._connection.use()
         if self.config.turn_detection != "client":
             return
@@ -410,7 +413,12 @@ class Session:
         self._publish(ErrorOccurred.of(NoAnswer(msg, code=_TOOL_LOOP)))
         if (provider := self._connection.provider) is not None:
             # A response of which only the calls are known so far has to end too.
-            self._tasks.start(provider.interrupt(None), name="stop tools")
+            self._stopping = self._tasks.start(provider.interrupt(None), name="stop tools")
+
+    async def _stopped(self) -> None:
+        """Wait until the last turn is stopped: it must not stop the next one."""
+        if self._stopping is not None:
+            await asyncio.wait([self._stopping])
 
     def _readable(self, call: ToolCallInvoked) -> ToolCallInvoked:
         known = [each.name for each in (*self.config.tools, *self._tools.specs())]

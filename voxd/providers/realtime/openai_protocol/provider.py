@@ -209,6 +209,7 @@ class OpenAIProtocolProvider(BaseProvider):
     async def abandon_response(self) -> None:
         """Regard the response in progress as over, and ask the vendor to stop it. Raises `ProviderError`."""
         frames = self._reader.abandon()
+        self._pending.release("response.created")
         if self.is_connected:
             await self._send(frames)
 
@@ -353,6 +354,12 @@ class PendingFrames:
                 waiter.set_exception(outcome.error)
                 return True
         return False
+
+    def release(self, answer: str) -> None:
+        """Let every caller that waits for a frame of type ``answer`` go on: it will not come."""
+        for expected, waiter in self._open.values():
+            if expected == answer and not waiter.done():
+                waiter.set_result(None)
 
     def fail(self, error: ProviderError) -> None:
         """Fail every waiting caller: no answer will come."""

@@ -70,7 +70,12 @@ class GeminiReader:
     def busy(self) -> bool:
         """Whether the user speaks, or a response is due, in progress or waits for a tool."""
         hears = self.detects and bool(self._question_words)
-        return bool(self._response or self._requested or self._owed or self._speaking or hears or self.calls)
+        return bool(self._response or self._requested or self._owed or self._speaking or hears or self._runs)
+
+    @property
+    def _runs(self) -> bool:
+        """Whether a tool runs whose result is wanted."""
+        return bool(self.calls.keys() - self._unwanted)
 
     def read(self, message: Mapping[str, Any]) -> list[ProviderEvent]:
         """Return the events of ``message``; unknown parts are ignored."""
@@ -170,7 +175,7 @@ class GeminiReader:
             yield from self._spoken(text)
 
     def _spoken(self, text: str) -> Iterator[ProviderEvent]:
-        is_due = self._requested or self._owed or self._speaking or bool(self.calls)
+        is_due = self._requested or self._owed or self._speaking or self._runs
         if self._last and not self._response and not is_due:
             # Of the response before, which has ended; or of one that the vendor is about to begin.
             if not self._muted:
@@ -302,7 +307,7 @@ class GeminiReader:
         # Models that do not send it go on only while a function runs.
         status = content.get("interactionStatus") or "INTERACTION_STATUS_UNSPECIFIED"
         if status == "INTERACTION_STATUS_UNSPECIFIED":
-            return bool(self.calls)
+            return self._runs
         return bool(status != "IDLE")
 
     def _complete(self, fault: str = "") -> Iterator[ProviderEvent]:
