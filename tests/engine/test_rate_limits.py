@@ -163,3 +163,24 @@ async def test_what_cannot_wait_is_refused_with_the_wait(
     assert error.code == code
     assert waits == [pytest.approx(60, abs=8)]
     assert error.retry_after_s == pytest.approx(60, abs=8)
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"rateLimit": {"requestsPerMinute": 1, "queueExcess": True, "maxQueueSize": 10}},
+        {"rate_limit": {"requests_per_minute": 1}},
+    ],
+)
+async def test_the_limits_of_the_reference_text_hold_for_every_provider(
+    make: Make, fine: Plain, limits: dict[str, Any]
+) -> None:
+    lists = {stage: [vendor(fine)] for stage in ("stt", "llm", "tts")}
+    session = SessionConfig(modalities=("text",))
+    engine, log = make(provider="pipeline", metadata={**lists, **limits}, session=session)
+    await engine.connect()
+    for number in (1, 2):
+        await engine.send_text("Is it on?")
+        await log.wait("response.completed", number)
+    await engine.send_text("Is it on?")
+    assert (await log.wait("error")).code == "queue_too_long"
