@@ -1,6 +1,7 @@
 """The database keeps what it acknowledged, and a bad disk never stops the daemon."""
 
 import asyncio
+import errno
 import os
 import signal
 import sqlite3
@@ -92,7 +93,8 @@ async def test_a_newer_layout_is_refused_and_left_alone(tmp_path: Path) -> None:
     assert "newer voxd" in caught.value.hint
     database = Database(path)
     assert "nothing will be remembered" in await database.open()
-    await database.run(insert)
+    with pytest.raises(StoreError):
+        await database.run(insert)
     await database.close()
     with sqlite3.connect(path) as untouched:
         assert untouched.execute("SELECT count(*) FROM timers").fetchone() == (0,)
@@ -145,9 +147,40 @@ async def test_an_unwritable_directory_gives_a_database_that_reports_it_is_not_p
     database = Database(blocked / "voxd.db")
     assert "nothing will be remembered" in await database.open()
     assert not database.remembers
-    await database.run(insert)
-    assert await database.run(count) == 1
+    with pytest.raises(StoreError):
+        await database.run(insert)
+    assert await database.run(count) == 0
     await database.close()
+
+
+async def test_a_read_only_disk_is_read_and_takes_changes_again_once_it_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "voxd.db"
+    killed = Database(path)
+    await killed.open()
+    await killed.run(insert)
+    # Not closed: what it wrote is still in the write-ahead log.
+    real, is_read_only = os.chmod, True
+
+    def chmod(name: object, mode: int) -> None:
+        if is_read_only and name == path:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        real(path if name == path else str(name), mode)
+
+    monkeypatch.setattr("voxd.store.db.os.chmod", chmod)
+    database = Database(path)
+    assert "nothing will be remembered" in await database.open()
+    assert await database.run(count) == 1
+    with pytest.raises(StoreError):
+        await database.run(insert)
+    assert await database.run(count) == 1
+    assert "nothing will be remembered" in database.problem
+    is_read_only = False
+    await database.run(insert)
+    assert (await database.run(count), database.remembers, database.problem) == (2, True, "")
+    await database.close()
+    await killed.close()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write into a read-only directory")

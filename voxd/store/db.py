@@ -3,12 +3,14 @@
 import asyncio
 import logging
 import os
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 from voxd.errors import StoreError
@@ -22,6 +24,9 @@ BUSY_TIMEOUT_MS = 5000
 _BUSY_PAUSE_S = 0.01
 MEMORY = ":memory:"
 """The path of a database that is never written to a disk."""
+
+# In memory: the disk of the database may be full.
+_COPY_DIR = Path("/dev/shm")
 
 _SIDE_FILES = ("", "-wal", "-shm")
 _BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -62,6 +67,32 @@ def connect(path: Path | str) -> sqlite3.Connection:
         except sqlite3.OperationalError as error:
             raise _store_error(error) from error
         stack.pop_all()
+    return connection
+
+
+def read_copy(path: Path) -> sqlite3.Connection:
+    """Return what can be read of the file at ``path`` as a database in memory that takes no changes.
+
+    A change that nothing keeps would be undone by the next start.
+    """
+    connection = connect(MEMORY)
+    # Copied: SQLite writes beside a database with a write-ahead log, even to read it.
+    with TemporaryDirectory(prefix="voxd-", dir=_COPY_DIR if _COPY_DIR.is_dir() else None) as directory:
+        copy = Path(directory) / "copy.db"
+        try:
+            for suffix in ("", "-wal"):
+                if (file := path.with_name(path.name + suffix)).exists():
+                    shutil.copyfile(file, f"{copy}{suffix}")
+            source = connect(copy)
+            try:
+                source.backup(connection)
+            finally:
+                source.close()
+        except (OSError, StoreError, sqlite3.Error) as error:
+            _log.warning("nothing of %s can be read: %s", path, error)
+            connection.close()
+            connection = connect(MEMORY)
+    connection.execute("PRAGMA query_only = ON")
     return connection
 
 
@@ -137,8 +168,8 @@ def _store_error(error: sqlite3.Error) -> StoreError:
 class Database:
     """One connection in one thread; `problem` says why it does not remember, or lost what it knew.
 
-    `open` never fails because of the disk: when the file cannot be used the device goes on with a
-    database in memory and says so.
+    `open` never fails because of the disk: when the file cannot be used the device goes on with what can be
+    read of it, takes no changes and says so.
     """
 
     def __init__(self, path: Path) -> None:
@@ -191,7 +222,7 @@ class Database:
             hint = getattr(error, "hint", StoreError.hint)
             self._opening = f"nothing will be remembered: {error}; {hint}"
             _log.error("nothing will be remembered: %s; %s", error, hint)
-            self._connection = connect(MEMORY)
+            self._connection = read_copy(self.path)
             self.remembers = False
 
     def _transact(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
@@ -200,11 +231,14 @@ class Database:
         try:
             # IMMEDIATE takes the write lock now: a transaction that upgrades later fails with BUSY and cannot
             # wait.
-            connection.execute("BEGIN IMMEDIATE")
+            # What takes no changes can only be read.
+            connection.execute("BEGIN IMMEDIATE" if self.remembers else "BEGIN")
             result = work(connection)
             connection.execute("COMMIT")
         except sqlite3.DatabaseError as error:
             self._recover(connection, error)
+            if _primary(error) == sqlite3.SQLITE_READONLY and self._can_write_again():
+                return self._transact(work)
             failure = _store_error(error)
             self._writing = f"{failure}; {failure.hint}"
             raise failure from error
@@ -234,6 +268,19 @@ class Database:
             self._open()
         elif connection.in_transaction:
             connection.execute("ROLLBACK")
+
+    def _can_write_again(self) -> bool:
+        """Open the file in place of the copy in memory, which has no changes; False when that fails."""
+        if self.remembers:
+            return False
+        try:
+            connection = connect(self.path)
+        except (StoreError, sqlite3.DatabaseError):
+            return False
+        self._require().close()
+        self._connection, self.remembers, self._opening = connection, True, ""
+        _log.warning("the database can be written again")
+        return True
 
     def _require(self) -> sqlite3.Connection:
         if self._connection is None:
