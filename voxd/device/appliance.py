@@ -207,8 +207,9 @@ class Appliance:
 
     async def forget(self) -> int:
         """Delete the whole history, here and at the vendors; returns how many turns were deleted."""
-        await self._providers.forget()
+        # The disk first: when it refuses, nothing is forgotten anywhere.
         deleted = await self._history.forget()
+        await self._providers.forget()
         self.bus.emit("conversation.cleared", turns=deleted)
         return deleted
 

@@ -104,8 +104,9 @@ class ProviderServices:
 
     async def forget(self) -> None:
         """Forget every conversation, here and at the vendors, the offline queue and the caches."""
-        await self.router.forget()
+        # The disk first, as in `Appliance.forget`.
         await self.offline_queue.forget()
+        await self.router.forget()
         await self.factory.forget()
 
     def problems(self) -> list[str]:

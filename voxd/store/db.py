@@ -198,6 +198,16 @@ class Database:
         """
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work)
 
+    async def erase_traces(self) -> None:
+        """Overwrite what deleted rows left in the files; where a full disk has no room for it, log that."""
+        # VACUUM rewrites the file; the checkpoint then empties the write-ahead log, which still holds the old
+        # pages.
+        try:
+            await self.maintain("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)")
+        except StoreError as error:
+            # The rows are gone: to report a failure now would be wrong.
+            _log.warning("what was deleted may still be read from the disk: %s; %s", error, error.hint)
+
     async def maintain(self, *statements: str) -> None:
         """Run ``statements`` outside a transaction, as VACUUM needs. Raises `StoreError`."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._maintain, statements)

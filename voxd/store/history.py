@@ -74,9 +74,7 @@ class HistoryStore:
     async def forget(self) -> int:
         """Delete every turn and overwrite what it left in the file; returns how many. Raises `StoreError`."""
         count = await self._db.run(lambda connection: connection.execute("DELETE FROM turns").rowcount)
-        # VACUUM rewrites the file; the checkpoint then empties the write-ahead log, which still holds the old
-        # pages.
-        await self._db.maintain("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)")
+        await self._db.erase_traces()
         return count
 
     def _prune(self, connection: sqlite3.Connection, now: AgeStamp) -> int:

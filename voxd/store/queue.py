@@ -283,7 +283,7 @@ class UtteranceQueue:
             return dropped
 
         dropped = await self._db.run(write)
-        await self._db.maintain("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)")
+        await self._db.erase_traces()
         return dropped
 
     def _make_sure(self, connection: sqlite3.Connection, size: int) -> None:
