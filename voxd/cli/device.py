@@ -179,6 +179,9 @@ def list_timers(args: Namespace) -> int:
 def _due_words(timer: dict[str, Any]) -> str:
     if timer["ringing"]:
         return "ringing"
+    if timer["due_in_s"] < 0:
+        # It has rung; the disk could not forget it yet.
+        return "over"
     left = duration(timer["due_in_s"])
     return f"paused, {left} left" if timer.get("paused") else left
 

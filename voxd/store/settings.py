@@ -74,9 +74,8 @@ class SettingsFile:
         except OSError as error:
             # It is spoken too: the path is for the log and the hint.
             reason = (error.strerror or str(error)).lower()
-            failure = StoreError(
-                f"the settings cannot be saved: {reason}", hint=f"make room for {self._path}"
-            )
+            hint = f"check free space and permissions of {self._path.parent}"
+            failure = StoreError(f"the settings cannot be saved: {reason}", hint=hint)
             if not self.problem:
                 _log.warning("%s; %s", failure, failure.hint)
             self.problem = f"{failure}; {failure.hint}"
