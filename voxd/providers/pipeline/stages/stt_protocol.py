@@ -10,6 +10,7 @@ import msgspec
 from voxd.errors import ProviderError, StreamError
 from voxd.net import faults
 from voxd.net.faults import CloseReason
+from voxd.providers import lenient
 from voxd.providers.events import SpeakerPart
 from voxd.providers.pipeline.stages.contract import Transcription
 from voxd.providers.pipeline.stages.speakers import LabelledWord, labelled, parts_of
@@ -115,7 +116,7 @@ class MessageDecoder:
     def __init__(self, union: Any, *, tag: str = "type") -> None:
         self._tag = tag
         self._decoder = msgspec.json.Decoder(union)
-        self._known = {kind.__struct_config__.tag for kind in get_args(union)}
+        self._known = {kind.__struct_config__.tag: kind for kind in get_args(union)}
 
     def read(self, message: WireMessage, protocol: SttProtocol) -> Any:
         """Return the struct in ``message``, None for an unknown tag. Raises `StreamError` when malformed."""
@@ -127,12 +128,16 @@ class MessageDecoder:
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             raise protocol.malformed("invalid JSON") from None
         try:
-            kind = msgspec.json.decode(message, type=dict[str, Any]).get(self._tag)
+            body = msgspec.json.decode(message, type=dict[str, Any])
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             raise protocol.malformed("JSON that is not an object") from None
-        if not isinstance(kind, str) or kind in self._known:
-            raise protocol.malformed("a message with missing or invalid fields")
-        return None
+        tag = body.get(self._tag)
+        if isinstance(tag, str) and tag not in self._known:
+            return None
+        try:
+            return lenient.convert(body, self._known[str(tag)])
+        except (KeyError, msgspec.ValidationError):
+            raise protocol.malformed("a message with missing or invalid fields") from None
 
 
 class TranscriptAssembler:

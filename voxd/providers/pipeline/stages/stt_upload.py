@@ -12,6 +12,7 @@ from voxd.audio import files
 from voxd.errors import StreamError
 from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame
 from voxd.net.transport import Access, HttpRequest, HttpResponse
+from voxd.providers import lenient
 from voxd.providers.pipeline.stages.contract import SpeechToText, Transcription, TranscriptionRequest
 from voxd.tasks import in_thread
 
@@ -76,8 +77,8 @@ def parse_answer(provider: str, answer: Any, kind: type[T]) -> T:
     """Return the JSON ``answer``, decoded or as text, as ``kind``. Raises `StreamError` when it differs."""
     try:
         if isinstance(answer, str):
-            return msgspec.json.decode(answer, type=kind)
-        return msgspec.convert(answer, kind)
+            return lenient.decode(answer, kind)
+        return lenient.convert(answer, kind)
     except (msgspec.DecodeError, RecursionError):
         raise StreamError(
             "the vendor's response is not a transcript", provider=provider, code="bad_answer"

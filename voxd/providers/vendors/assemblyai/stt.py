@@ -110,7 +110,7 @@ MEANINGS = MappingProxyType(
 
 class _Word(msgspec.Struct):
     text: str
-    end: float
+    end: float = 0.0
 
 
 class _Turn(msgspec.Struct, tag="Turn"):

@@ -14,6 +14,7 @@ from voxd.net.endpoint import realtime_url, require_key
 from voxd.net.faults import RefusalReader, parse_refusal
 from voxd.net.transport import Access, Transport
 from voxd.net.websocket import WebSocketAddress
+from voxd.providers import lenient
 from voxd.providers.languages import locale_of
 from voxd.providers.pipeline.stages.contract import ConfiguredStage, StageConfig, TranscriptionRequest
 from voxd.providers.pipeline.stages.speakers import LabelledWord
@@ -149,7 +150,7 @@ class AwsSttProtocol(SttProtocol):
             frame = decode(message if isinstance(message, bytes) else message.encode())
             kind = frame.headers.get(":message-type")
             if kind == "event" and frame.headers.get(":event-type") == "TranscriptEvent":
-                return _update(msgspec.json.decode(frame.payload, type=_Event).transcript.results)
+                return _update(lenient.decode(frame.payload, _Event).transcript.results)
         except (ValueError, RecursionError):
             raise self.malformed("an invalid frame") from None
         # An exception is a frame of its own; the close that follows says nothing more.

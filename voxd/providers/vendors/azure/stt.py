@@ -22,6 +22,7 @@ from voxd.net.endpoint import realtime_url, require_key
 from voxd.net.faults import CloseReason, ErrorMeaning, error_meaning
 from voxd.net.transport import Access, Transport
 from voxd.net.websocket import WebSocketAddress
+from voxd.providers import lenient
 from voxd.providers.languages import locale_of
 from voxd.providers.pipeline.stages.contract import ConfiguredStage, StageConfig, TranscriptionRequest
 from voxd.providers.pipeline.stages.stt_protocol import SttProtocol, Throttle, TranscriptUpdate, WireMessage
@@ -130,9 +131,9 @@ class AzureSttProtocol(SttProtocol):
             if found.request_id.lower() != self._turn:
                 return None
             if found.path == "speech.hypothesis":
-                return TranscriptUpdate(partial=msgspec.json.decode(found.body, type=_Hypothesis).text)
+                return TranscriptUpdate(partial=lenient.decode(found.body, _Hypothesis).text)
             if found.path == "speech.phrase":
-                return self._phrase(msgspec.json.decode(found.body, type=_Phrase))
+                return self._phrase(lenient.decode(found.body, _Phrase))
         except (ValueError, RecursionError):
             raise self.malformed("an invalid frame") from None
         return TranscriptUpdate(done=True) if found.path == "turn.end" else None

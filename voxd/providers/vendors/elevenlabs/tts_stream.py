@@ -18,6 +18,7 @@ from voxd.net.endpoint import realtime_url
 from voxd.net.faults import error_meaning, parse_refusal
 from voxd.net.transport import Access, Budget
 from voxd.net.websocket import WebSocketAddress, WebSocketConnection
+from voxd.providers import lenient
 from voxd.providers.pipeline.stages.tts_pace import PlaybackLead
 from voxd.providers.pipeline.stages.tts_socket import SocketTextToSpeech
 from voxd.providers.pipeline.stages.tts_sound import SoundDecoder
@@ -121,7 +122,7 @@ class ElevenLabsStreamTts(SocketTextToSpeech[ElevenLabsTtsOptions]):
 
     def _read(self, message: str | bytes) -> _Frame:
         try:
-            frame = msgspec.json.decode(message, type=_Frame)
+            frame = lenient.decode(message, _Frame)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             msg = "the vendor sent an invalid message"
             raise StreamError(msg, provider=self.name, code="bad_frame") from None

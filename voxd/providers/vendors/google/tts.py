@@ -11,6 +11,7 @@ from voxd.errors import StreamError
 from voxd.frames import Clip
 from voxd.net.endpoint import require_key
 from voxd.net.transport import Access, Budget, HttpRequest
+from voxd.providers import lenient
 from voxd.providers.languages import locale_of
 from voxd.providers.pipeline.stages.tts_options import HttpTextToSpeech
 from voxd.providers.pipeline.stages.tts_sound import SoundDecoder
@@ -47,7 +48,7 @@ class GoogleTts(HttpTextToSpeech[GoogleTtsOptions]):
         async with self.transport.request(build, budget, kind="speak") as answer:
             body = await answer.read()
         try:
-            sound = msgspec.json.decode(body, type=_Answer).audio
+            sound = lenient.decode(body, _Answer).audio
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             msg = "the vendor's response has no audio"
             raise StreamError(msg, provider=self.name, code="bad_answer") from None

@@ -11,7 +11,7 @@ from wyoming.asr import Transcribe, Transcript, TranscriptChunk
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.event import Event
 
-from voxd.errors import ConnectionFailed
+from voxd.errors import ConnectionFailed, StreamError
 from voxd.frames import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Frame
 from voxd.net.transport import Budget
 from voxd.providers.languages import code_of
@@ -57,15 +57,15 @@ class WyomingStt(SpeechToText):
                 while True:
                     event = await self._next(server, sending, request.budget)
                     if Transcript.is_type(event.type):
-                        final = server.read(Transcript.from_event, event).text
+                        final = _text_of(server.read(Transcript.from_event, event), self.name)
                         break
                     # Servers that stream send pieces first, and the whole text all the same.
                     if TranscriptChunk.is_type(event.type):
-                        text += str(server.read(TranscriptChunk.from_event, event).text)
+                        text += _text_of(server.read(TranscriptChunk.from_event, event), self.name)
                         yield Transcription(text.strip())
             finally:
                 await tasks.close()
-            yield Transcription(str(final).strip(), final=True, usage=Usage(transcribed_seconds=sound.sent_s))
+            yield Transcription(final.strip(), final=True, usage=Usage(transcribed_seconds=sound.sent_s))
 
     async def check(self, budget: Budget) -> None:
         """Ask the server which services it has. Raises `ProviderError`."""
@@ -90,6 +90,13 @@ class WyomingStt(SpeechToText):
             raise ConnectionFailed(msg, provider=self.name, code="timeout") from None
         finally:
             await tasks.close()
+
+
+def _text_of(said: Transcript | TranscriptChunk, provider: str) -> str:
+    """Return the text. Raises `StreamError` for a list or an object: its form would be taken for words."""
+    if not isinstance(said.text, str | int | float):
+        raise StreamError("the server's transcript is not a text", provider=provider, code="bad_answer")
+    return str(said.text)
 
 
 class _Upload:
