@@ -22,9 +22,9 @@ COMMAND = '[[skills.commands]]\nname = "lamp"\n'
         ('[[wake.words]]\nname = "alexa"\nagent = "cook"', "3: error: wake.words[0].agent"),
         ('[[wake.words]]\nname = "alexa"\nenabled = false', "1: warning: wake.words"),
         ("[wake]\nwords = []", "2: warning: wake.words"),
-        ('[leds]\nkind = "rgbled"\npins = [1, 2]', "3: error: leds.pins"),
+        ('[leds]\nkind = "rgbled"\npins = [17, 27]', "3: error: leds.pins"),
         ('[leds]\nkind = "led"', "1: error: leds.pins"),
-        ('[leds]\nkind = "rgbled"\npins = [1, 2, 2]', "3: error: leds.pins"),
+        ('[leds]\nkind = "rgbled"\npins = [17, 27, 27]', "3: error: leds.pins"),
         ("[leds]\npins = [1]", "2: warning: leds.pins"),
         ('[leds]\nkind = "led"\npins = [4]\n[button]\npin = 4', "5: error: button.pin"),
         ("[button]\npin = 4\nmute_switch_pin = 4", "3: error: button.mute_switch_pin"),
@@ -98,7 +98,7 @@ def test_the_slots_that_need_no_values_are_those_the_skills_read() -> None:
     [
         '[agents.cook]\nprovider = "local"\n[[wake.words]]\nname = "alexa"\nagent = "cook"\n[[wake.words]]\n'
         'name = "hey_jarvis"\nagent = "default"',
-        '[leds]\nkind = "rgbled"\npins = [1, 2, 3]\n[button]\npin = 4\nmute_switch_pin = 5',
+        '[leds]\nkind = "rgbled"\npins = [17, 27, 22]\n[button]\npin = 4\nmute_switch_pin = 5',
         COMMAND + 'sentences = ["lamp in {room:place}"]\nslots = { room = ["hall"] }\n'
         'action = { type = "http", url = "http://h/{place}", body = \'{"a": {"b": "{place}"}}\' }',
         COMMAND + 'sentences = ["lamp at {clock} for {duration:span} to {number}"]\n'

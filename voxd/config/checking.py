@@ -1,5 +1,6 @@
 """Checks settings against the schema key by key and reports all mistakes at once."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -9,11 +10,15 @@ from msgspec import inspect as mi
 from voxd.config import schema_types
 from voxd.config.files.access import Unchecked, View
 from voxd.config.layers import Layer, from_toml, merge
-from voxd.config.problems import Finding, Place, Problem, Severity, did_you_mean, dotted
+from voxd.config.mistakes.numbers import meant_number
+from voxd.config.mistakes.pins import meant_line
+from voxd.config.problems import Finding, Place, Problem, Severity, did_you_mean, dotted, meant_word
 from voxd.config.provider_rules import GetFacts
 from voxd.config.rules import check_rules
 from voxd.config.secrets import SOURCES
 from voxd.config.toml_lines import KeyPath
+
+_PIN_KEYS = ("pin", "pins", "mute_switch_pin")
 
 
 def check(texts: Mapping[str, str], *, get_facts: GetFacts, view: View | None = None) -> list[Problem]:
@@ -37,8 +42,11 @@ def check_settings(settings: Layer, *, get_facts: GetFacts, view: View) -> list[
     ``view`` says which files can be used, ``get_facts`` returns the facts about providers.
     """
     findings = list(check_schema(settings.data))
-    # The rules read a key with a mistake as absent, so that one mistake is reported once.
+    # The rules read a key with a mistake as absent, so that one mistake is reported once; so is
+    # what a misspelt key was meant to be.
     spoiled = {finding.path for finding in findings}
+    meant = {(*path[:-1], key) for path in spoiled if (key := _meant_key(path))}
+    spoiled |= {path for path in meant if path not in settings.places}
     findings += check_rules(settings.data, spoiled, view, get_facts)
     problems = []
     for finding in findings:
@@ -49,13 +57,26 @@ def check_settings(settings: Layer, *, get_facts: GetFacts, view: View) -> list[
     return problems
 
 
+def _meant_key(path: KeyPath) -> str:
+    kind = schema_types.bare(schema_types.kind_at(path[:-1]) or schema_types.root()) if path else None
+    if not isinstance(kind, mi.StructType) or not isinstance(path[-1], str):
+        return ""
+    known = [field.encode_name for field in kind.fields]
+    return "" if path[-1] in known else meant_word(path[-1], known)
+
+
 def check_schema(data: dict[str, Any]) -> Iterator[Finding]:
     """Yield all mistakes against the schema; none means that ``data`` can be converted to a `Config`."""
     return _check(schema_types.root(), data, ())
 
 
 def sort_problems(problems: list[Problem]) -> list[Problem]:
-    """Return ``problems`` sorted by line within each file, files in order of first mention."""
+    """Return ``problems`` sorted by line within each file, files in order of first mention.
+
+    Of a line with a syntax error only that is kept: the others follow from it.
+    """
+    broken = {(problem.file, problem.line) for problem in problems if problem.line and not problem.key}
+    problems = [each for each in problems if not each.key or (each.file, each.line) not in broken]
     # Not by name: the main file comes before conf.d, as it is read.
     files = {problem.file: 0 for problem in problems}
     ranks = {file: rank for rank, file in enumerate(files)}
@@ -88,13 +109,16 @@ def _check_table(kind: mi.StructType, value: Any, path: KeyPath) -> Iterator[Fin
         yield _error(path, f"expected a table, got {_shown(value)}", f"[{dotted(path)}]")
         return
     fields = {field.encode_name: field for field in kind.fields}
+    meant = set()
     for key, item in value.items():
         if key in fields:
             yield from _check(fields[key].type, item, (*path, key), schema_types.default_of(fields[key]))
         elif key != kind.tag_field:
+            meant.add(meant_word(key, fields))
             yield _unknown(key, list(fields), path)
     for key, field in fields.items():
-        if field.required and key not in value:
+        # A misspelt key is not also a missing one.
+        if field.required and key not in value and key not in meant:
             hint = f"{key} = {_example(schema_types.bare(field.type))}"
             yield _error(path, f"{key} is missing", hint)
 
@@ -152,35 +176,36 @@ def _suggest(kind: mi.Type, value: Any, path: KeyPath, default: Any) -> str:
     if isinstance(kind, mi.LiteralType):
         return did_you_mean(value, [str(allowed) for allowed in kind.values])
     if isinstance(kind, mi.BoolType):
-        meant = str(value).lower() in {"true", "yes", "on", "1"}
+        meant = str(value).lower() in {"true", "yes", "on", "1", "enabled", "ja", "oui", "si", "y"}
         return assign + schema_types.toml_value(meant)
     if isinstance(kind, mi.IntType | mi.FloatType):
-        return assign + _number_for(kind, value, default)
+        return assign + _number_for(kind, value, path, default)
+    if isinstance(kind, mi.StrType) and kind.pattern and isinstance(value, str):
+        name = re.sub(r"[^a-z0-9_-]+", "_", value.strip().casefold()).strip("_")
+        return f'{assign}"{name}"' if schema_types.fits(kind, name) else ""
     if isinstance(kind, mi.StrType) and not isinstance(value, dict | list | str):
         return f'{assign}"{schema_types.toml_value(value)}"'
     return ""
 
 
-def _number_for(kind: mi.IntType | mi.FloatType, value: Any, default: Any) -> str:
-    """Return the number in quotes as a number, the maximum for a larger number, else the default."""
-    number = _as_number(value)
-    if number is not None and schema_types.fits(kind, number):
+def _number_for(kind: mi.IntType | mi.FloatType, value: Any, path: KeyPath, default: Any) -> str:
+    """Return the number that is meant, the maximum for a larger one, else the default."""
+    key = next((part for part in reversed(path) if isinstance(part, str)), "")
+    if key in _PIN_KEYS and isinstance(value, str):
+        line = meant_line(value)
+        return "17" if line is None else str(line)
+    number = meant_number(value, key, lambda number: schema_types.fits(kind, number))
+    if number is not None:
         return str(number)
-    if number is not None and kind.le is not None and number > kind.le:
+    if _is_number(value) and kind.le is not None and value > kind.le:
         return str(kind.le)
     # Not the minimum, which is rarely useful: a volume of 0 is silence.
     return schema_types.toml_value(default) if schema_types.fits(kind, default) else _example(kind)
 
 
-def _as_number(value: Any) -> float | None:
+def _is_number(value: Any) -> bool:
     # TOML keeps true apart from 1, and Python does not.
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return int(number) if number.is_integer() else number
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _example(kind: mi.Type) -> str:

@@ -9,6 +9,7 @@ import tomli
 from msgspec import inspect as mi
 
 from voxd.config.limits.spellings import respell_settings
+from voxd.config.mistakes.syntax import opening_line, repair
 from voxd.config.problems import Place, Problem, Severity
 from voxd.config.schema_types import kind_at
 from voxd.config.toml_lines import KeyPath, key_lines
@@ -21,6 +22,9 @@ COMMAND_LINE = Place("--set")
 _MAX_SYNTAX_ERRORS = 10
 # The schema needs 8 levels. Functions that walk nested tables recurse once per level.
 _MAX_DEPTH = 50
+
+# A line that is no part of a list or text over several lines.
+_BEGINS = re.compile(r"\s*(?:[A-Za-z0-9_.-]+\s*=|\[{1,2}[A-Za-z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +43,11 @@ class Layer:
 
 
 def from_toml(file: str, text: str) -> tuple[Layer, list[Problem]]:
-    """Parse a TOML text; the layer has the readable part of a text with syntax errors."""
+    """Parse a TOML text; of one with syntax errors the layer has what is meant, as far as that is clear."""
+    if "\0" in text:
+        return Layer(), [_syntax_error(file, 1, "the file has null bytes", "save the file as UTF-8")]
     try:
-        data, readable, errors = _tolerant_loads(text)
+        data, readable, problems = _tolerant_loads(file, text.removeprefix("\ufeff"))
         lines = key_lines(readable)
     except RecursionError:
         # tomli recurses per level of nested arrays and inline tables.
@@ -50,17 +56,6 @@ def from_toml(file: str, text: str) -> tuple[Layer, list[Problem]]:
         if len(path) > _MAX_DEPTH:
             return Layer(), [_too_deep(file, line)]
     places = {path: Place(file, line) for path, line in lines.items()}
-    problems = [
-        Problem(
-            file,
-            error.lineno,
-            "",
-            Severity.ERROR,
-            f"syntax error at column {error.colno}: {error.msg}",
-            _syntax_hint(text, error.lineno),
-        )
-        for error in errors
-    ]
     return Layer(*respell_settings(data, places)), problems
 
 
@@ -75,19 +70,93 @@ def _too_deep(file: str, line: int) -> Problem:
     )
 
 
-def _tolerant_loads(text: str) -> tuple[dict[str, Any], str, list[tomli.TOMLDecodeError]]:
-    """Parse ``text`` without the line of each syntax error, to find the problems of the rest too."""
-    lines = text.replace("\r\n", "\n").split("\n")
-    errors: list[tomli.TOMLDecodeError] = []
-    while len(errors) <= _MAX_SYNTAX_ERRORS:
+def _tolerant_loads(file: str, text: str) -> tuple[dict[str, Any], str, list[Problem]]:
+    """Parse ``text`` with each broken line as it was meant, or without it, and return all problems."""
+    # Editors of old Macs end a line with a carriage return alone.
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    problems: list[Problem] = []
+    touched: set[int] = set()
+    for _ in range(3 * _MAX_SYNTAX_ERRORS):
         readable = "\n".join(lines)
         try:
-            return tomli.loads(readable), readable, errors
+            return tomli.loads(readable), readable, problems
         except tomli.TOMLDecodeError as error:
-            errors.append(error)
-            _remove_line(lines, error.lineno - 1)
+            broken = min(error.lineno, len(lines)) - 1
+            if broken in touched:
+                # What it was taken for does not fit in here: reported already.
+                _remove_line(lines, broken)
+                continue
+            touched.add(broken)
+            if len(problems) > _MAX_SYNTAX_ERRORS:
+                break
+            problems.append(_mend(file, lines, broken, error))
     # The rest cannot be parsed either, as after an unclosed string: later errors only follow from the first.
-    return {}, "", errors[:1]
+    return {}, "", problems[:1]
+
+
+def _mend(file: str, lines: list[str], broken: int, error: tomli.TOMLDecodeError) -> Problem:
+    """Repair or remove the line at ``broken`` and return its problem."""
+    if twice := _written_twice(lines, broken):
+        _remove_line(lines, broken)
+        return _syntax_error(file, broken + 1, *twice)
+    message = f"syntax error at column {error.colno}: {error.msg}"
+    if error.msg.startswith("Unclosed") or not lines[broken].strip():
+        opened = opening_line(lines, broken)
+        _close(lines, opened)
+        return _syntax_error(file, opened + 1, message, "close the bracket or the quotes that begin here")
+    repaired, hint = repair(lines[broken])
+    if repaired or hint:
+        lines[broken] = repaired
+    else:
+        _remove_line(lines, broken)
+    return _syntax_error(file, broken + 1, message, hint)
+
+
+def _close(lines: list[str], opened: int) -> None:
+    """Replace the value that begins in line ``opened`` and does not end by a text."""
+    lines[opened] = lines[opened].partition("=")[0] + '= "?"' if "=" in lines[opened] else ""
+    for index in range(opened + 1, len(lines)):
+        if _BEGINS.match(lines[index]):
+            return
+        lines[index] = ""
+
+
+def _syntax_error(file: str, line: int, message: str, hint: str) -> Problem:
+    return Problem(file, line, "", Severity.ERROR, message, hint)
+
+
+def _written_twice(lines: list[str], broken: int) -> tuple[str, str] | None:
+    """Return message and hint when the section or key in the line at ``broken`` is there already."""
+    above = "\n".join(lines[:broken])
+    try:
+        # `key_lines` takes only what tomli has accepted.
+        tomli.loads(above)
+        tomli.loads(lines[broken])
+        before, alone = key_lines(above), key_lines(lines[broken])
+    except (tomli.TOMLDecodeError, ValueError, RecursionError):
+        return None
+    is_section = lines[broken].lstrip().startswith("[")
+    below: KeyPath = () if is_section else _section_above(lines, broken)
+    path = (*below, *max(alone, key=len, default=()))
+    while path and isinstance(path[-1], int):
+        path = path[:-1]
+    first = before.get(path) or next((line for each, line in before.items() if each[: len(path)] == path), 0)
+    if not path or not first:
+        return None
+    name = ".".join(map(str, path))
+    if isinstance(kind_at(path), mi.VarTupleType):
+        return f"[{name}] is a list, and begins in line {first}", f"write [[{name}]] in both lines"
+    if is_section:
+        return f"[{name}] is there twice: first in line {first}", f"move its keys to line {first}"
+    return f"{name} is set twice: first in line {first}", f"remove one of the lines {first} and {broken + 1}"
+
+
+def _section_above(lines: list[str], broken: int) -> KeyPath:
+    for index in range(broken - 1, -1, -1):
+        if lines[index].lstrip().startswith("["):
+            found = key_lines("\n".join(lines[: index + 1]))
+            return max((path for path, line in found.items() if line == index + 1), key=len, default=())
+    return ()
 
 
 def _remove_line(lines: list[str], broken: int) -> None:
@@ -98,19 +167,6 @@ def _remove_line(lines: list[str], broken: int) -> None:
     while is_header and following < len(lines) and not lines[following].lstrip().startswith("["):
         lines[following] = ""
         following += 1
-
-
-def _syntax_hint(text: str, line: int) -> str:
-    lines = text.splitlines()
-    written = lines[line - 1].strip() if line <= len(lines) else ""
-    match = re.fullmatch(r"([A-Za-z0-9_.-]+)\s*=\s*([A-Za-z_/][\w./ -]*)", written)
-    if match and match[2].lower() in {"true", "yes", "on", "false", "no", "off"}:
-        return f"{match[1]} = {'true' if match[2].lower() in {'true', 'yes', 'on'} else 'false'}"
-    if match:
-        return f'put text in quotes: {match[1]} = "{match[2]}"'
-    if re.fullmatch(r"[A-Za-z0-9_-]+\s*:.*", written):
-        return "write key = value"
-    return ""
 
 
 def from_environment(environ: Mapping[str, str]) -> Layer:

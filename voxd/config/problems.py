@@ -91,6 +91,20 @@ def summary(problems: Sequence[Problem]) -> str:
 
 def did_you_mean(written: object, known: Collection[str]) -> str:
     """Return a hint with the word of ``known`` most similar to ``written``, "" if none is similar."""
+    meant = meant_word(written, known)
+    return f'did you mean "{meant}"?' if meant else ""
+
+
+def meant_word(written: object, known: Collection[str]) -> str:
+    """Return the word of ``known`` most similar to ``written``, "" if none is similar."""
+    # Upper case, hyphens and CamelCase are the same word written otherwise.
+    folded = {_folded(word): word for word in known}
+    if word := folded.get(_folded(str(written))):
+        return word
     # Not rapidfuzz: it would cost 2.6 MB at idle.
-    found = difflib.get_close_matches(str(written), known, n=1, cutoff=ALIKE)
-    return f'did you mean "{found[0]}"?' if found else ""
+    found = difflib.get_close_matches(_folded(str(written)), folded, n=1, cutoff=ALIKE)
+    return folded[found[0]] if found else ""
+
+
+def _folded(word: str) -> str:
+    return "".join(char for char in word.casefold() if char.isalnum())

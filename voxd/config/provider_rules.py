@@ -124,7 +124,7 @@ class _Rules:
         if name in (None, LOCAL) or name in self.pipelines:
             return
         if name not in self.kinds:
-            yield self._missing(path, name, (*self.kinds, *self.pipelines, LOCAL))
+            yield from self._missing(path, name, (*self.kinds, *self.pipelines, LOCAL))
             return
         kind, installed = self.kinds[name], self._facts().installed
         abilities = [ability for stage, ability in STAGES.items() if kind in installed[stage]]
@@ -159,16 +159,18 @@ class _Rules:
                 message = "this device has no language model"
                 yield error(path, message, 'add [providers.NAME] with kind = "ollama", and use NAME')
         elif name not in self.kinds:
-            yield self._missing(path, name, (*self.kinds, LOCAL))
+            yield from self._missing(path, name, (*self.kinds, LOCAL))
         else:
             kind, able = self.kinds[name], self._facts().installed[stage]
             # An unknown kind is reported once, at the provider.
             if isinstance(kind, str) and kind in self._installed_kinds() and kind not in able:
                 yield error(path, f"{kind} cannot {STAGES[stage]}", f"use one of {', '.join(able)}")
 
-    def _missing(self, path: KeyPath, name: Any, known: Collection[str]) -> Finding:
-        hint = did_you_mean(name, known) or f"add [providers.{name}]"
-        return error(path, f'unknown provider "{name}"', hint)
+    def _missing(self, path: KeyPath, name: Any, known: Collection[str]) -> Iterator[Finding]:
+        # Its section is misspelt: reported there.
+        if not self._settings.is_spoiled("providers") and not self._settings.is_spoiled("pipelines"):
+            hint = did_you_mean(name, known) or f"add [providers.{name}]"
+            yield error(path, f'unknown provider "{name}"', hint)
 
     def check_provider(self, name: str) -> Iterator[Finding]:
         path: KeyPath = ("providers", name)

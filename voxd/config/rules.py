@@ -11,6 +11,8 @@ from typing import Any
 from voxd.config.files.access import View
 from voxd.config.files.rules import check_files
 from voxd.config.limits.price_rules import check_prices
+from voxd.config.mistakes.languages import base_code, is_known, meant_code
+from voxd.config.mistakes.pins import LAST_LINE, USES, hint_for
 from voxd.config.problems import Finding, did_you_mean
 from voxd.config.provider_rules import GetFacts, check_providers, check_secret_header
 from voxd.config.schema_types import toml_value
@@ -30,10 +32,23 @@ LINES_OF_LEDS = {"none": 0, "led": 1, "rgbled": 3}
 # The entry point group of the local engines that ``engine`` of a section can name.
 ENGINE_GROUPS: Mapping[str, str] = MappingProxyType({"stt": "voxd.transcribers", "tts": "voxd.synthesizers"})
 
+# A line that no interface of the header uses.
+_FREE_LINE = 17
+
+# Keys in seconds without a largest value, and their defaults.
+_SECONDS_WITHOUT_LIMIT = (
+    ("endpoint", "no_speech_s", 5.0),
+    ("turn", "follow_up_s", 5.0),
+    ("turn", "reply_timeout_s", 30.0),
+    ("stt", "timeout_s", 20.0),
+    ("tts", "timeout_s", 10.0),
+)
+
 # unix(7): sun_path holds 108 bytes with the terminating zero.
 _MAX_SOCKET_BYTES = 107
 # hassil: {values}, or {values:name} to give the slot another name in the action.
 _SLOT = re.compile(r"\{([A-Za-z0-9_]+)(?::([A-Za-z0-9_]+))?\}")
+_BRACES = re.compile(r"\{([^{}]*)\}")
 _FILLED = re.compile(r"\{([a-z0-9_]+)\}")
 
 
@@ -50,9 +65,11 @@ def check_rules(
         _wake_words,
         _engines,
         _leds,
+        _pins,
         _button,
         _endpoint,
         _languages,
+        _times,
         _sockets,
         _commands,
         _headers,
@@ -135,6 +152,25 @@ def _leds(settings: Settings) -> Iterator[Finding]:
             yield error(("button", key), message, "choose another pin")
 
 
+def _pins(settings: Settings) -> Iterator[Finding]:
+    # Pins of another back end, or of none, are not these lines.
+    leds = (settings.get("leds", "pins") or ()) if settings.get("leds", "kind") in ("led", "rgbled") else ()
+    pins: list[tuple[KeyPath, str, Any]] = [
+        (("leds", "pins", index), "pins", pin) for index, pin in enumerate(leds)
+    ]
+    pins += [(("button", key), key, settings.get("button", key)) for key in ("pin", "mute_switch_pin")]
+    for path, key, pin in pins:
+        if not isinstance(pin, int):
+            continue
+        if pin > LAST_LINE:
+            # An error: on a Pi these lines drive the memory card and the radio.
+            message = f"GPIO {pin} is not on the header of a Raspberry Pi, which has GPIO 0 to {LAST_LINE}"
+            yield error(path, message, hint_for(pin, key))
+        elif pin in USES:
+            message = f"GPIO {pin} is used by {USES[pin]}: nothing else can be there when that is in use"
+            yield warning(path, message, f"choose another line, such as {_FREE_LINE}")
+
+
 def _button(settings: Settings) -> Iterator[Finding]:
     pin, switch = settings.get("button", "pin"), settings.get("button", "mute_switch_pin")
     if pin is not None and pin == switch:
@@ -159,12 +195,45 @@ def _endpoint(settings: Settings) -> Iterator[Finding]:
 def _languages(settings: Settings) -> Iterator[Finding]:
     language, model = settings.get("stt", "whisper", "language"), settings.get("stt", "whisper", "model")
     # OpenAI's model card of Whisper: the models named .en are trained on English only.
-    if language not in {None, "en"} and isinstance(model, str) and model.removesuffix(".bin").endswith(".en"):
+    is_code = isinstance(language, str) and is_known(language)
+    if (
+        is_code
+        and base_code(language) != "en"
+        and isinstance(model, str)
+        and model.removesuffix(".bin").endswith(".en")
+    ):
         hint = f'model = "{model.replace(".en", "")}"'
         yield warning(("stt", "whisper", "language"), f"{model} supports only English", hint)
     reply_language = settings.get("tts", "language")
+    for path, written, others in (
+        (("stt", "whisper", "language"), language, ("auto",)),
+        (("tts", "language"), reply_language, ()),
+    ):
+        if isinstance(written, str) and written not in others and not is_known(written):
+            code = meant_code(written)
+            hint = f'language = "{code}"' if code else "use a code of ISO 639-1, such as en, de or fr"
+            yield error(path, f'"{written}" is not the code of a language', hint)
+    voice = settings.get("tts", "piper", "voice")
+    spoken = re.match(r"([a-z]{2,3})_[A-Z]{2}-", voice) if isinstance(voice, str) else None
+    if (
+        settings.get("tts", "engine") == "piper"
+        and spoken
+        and isinstance(reply_language, str)
+        and (is_known(reply_language) and base_code(reply_language) != spoken[1])
+    ):
+        message = f'the voice {voice} speaks "{spoken[1]}", and tts.language is "{reply_language}"'
+        yield warning(("tts", "language"), message, f'language = "{spoken[1]}"')
     if settings.get("tts", "engine") == "flite" and reply_language not in {None, "en"}:
         yield warning(("tts", "engine"), "flite supports only English", 'engine = "espeak"')
+
+
+def _times(settings: Settings) -> Iterator[Finding]:
+    """Find seconds that were probably written in milliseconds: a hundred times the default and more."""
+    for section, key, default in _SECONDS_WITHOUT_LIMIT:
+        value = settings.get(section, key)
+        if isinstance(value, int | float) and value >= 100 * default:
+            message = f"{value:g} s is {value / 60:.0f} minutes; the key is in seconds"
+            yield warning((section, key), message, f"{key} = {value / 1000:g}")
 
 
 def _sockets(settings: Settings) -> Iterator[Finding]:
@@ -206,14 +275,25 @@ def _slots(path: KeyPath, command: dict[str, Any]) -> Iterator[Finding]:
                 yield _slot_without_values((*path, "sentences", index), values, tuple(defined))
             lists.add(values)
             spoken.add(name or values)
-    for where, text in _texts(command.get("action"), (*path, "action")):
-        for slot in _FILLED.findall(text):
-            if slot not in spoken:
-                hint = did_you_mean(slot, spoken) or "use it in a sentence"
-                yield error(where, f"no sentence has the slot {{{slot}}}", hint)
+    yield from _unknown_slots(path, command, spoken)
     for slot in defined:
         if slot not in lists:
             yield warning((*path, "slots", slot), "no sentence uses this slot", f"write {{{slot}}} in one")
+
+
+def _unknown_slots(path: KeyPath, command: dict[str, Any], spoken: set[str]) -> Iterator[Finding]:
+    """Yield the slots of the action and of the reply that no sentence has."""
+    replies = ["reply", "text"]
+    for where, text in (
+        *_texts(command.get("action"), (*path, "action")),
+        *_texts(command.get("reply"), (*path, "reply")),
+    ):
+        # What is spoken has no other use for braces: there {Room} and { room } are slots too.
+        pattern = _BRACES if where[-1] in replies else _FILLED
+        for slot in pattern.findall(text):
+            if slot not in spoken:
+                hint = did_you_mean(slot, spoken) or "use it in a sentence"
+                yield error(where, f"no sentence has the slot {{{slot}}}", hint)
 
 
 def _slot_without_values(path: KeyPath, slot: str, defined: tuple[str, ...]) -> Finding:

@@ -21,10 +21,14 @@ class Settings:
     def get(self, *path: str | int) -> Any:
         """Return the value at ``path`` or its default, None if it is spoiled or has neither."""
         # A table with a mistake spoils every key in it.
-        if any(path[:length] in self._spoiled for length in range(1, len(path) + 1)):
+        if self.is_spoiled(*path):
             return None
         value = _walk(self._data, path)
         return _walk(self._defaults, path) if value is None else value
+
+    def is_spoiled(self, *path: str | int) -> bool:
+        """Return whether there is a mistake in ``path`` itself or in a table around it."""
+        return any(path[:length] in self._spoiled for length in range(1, len(path) + 1))
 
     def elements(self, *path: str | int) -> list[tuple[KeyPath, dict[str, Any]]]:
         """Return the tables of a list with their paths; spoiled keys read as None."""
