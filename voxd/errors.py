@@ -221,6 +221,11 @@ class ProviderError(VoxdError):
         self.provider = provider
         self.retry_after_s = retry_after_s
 
+    @property
+    def retry_after(self) -> float:
+        """Seconds to wait before another attempt, 0 when the provider did not say."""
+        return self.retry_after_s or 0.0
+
 
 class AuthenticationError(ProviderError):
     """The vendor does not accept the key; asking again with it cannot help."""

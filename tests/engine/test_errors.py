@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from tests.engine.conftest import Make
-from voxd import AuthenticationError, ConfigError, ConnectionError, VoiceEngine, VoiceEngineConfig
+from voxd import (
+    AuthenticationError,
+    ConfigError,
+    ConnectionError,
+    SessionConfig,
+    VoiceEngine,
+    VoiceEngineConfig,
+)
 
 
 async def refused(make: Make) -> BaseException:
@@ -64,6 +71,12 @@ def test_a_misspelt_argument_is_guessed(wrong: str, meant: str) -> None:
         assert isinstance(caught.value, ConfigError)
         assert meant in caught.value.hint
         assert meant in caught.value.__notes__[0]
+
+
+def test_a_misspelt_field_of_a_session_is_guessed() -> None:
+    with pytest.raises(TypeError, match="tempreture") as caught:
+        SessionConfig(tempreture=0.8)  # type: ignore[call-arg]
+    assert caught.value.__notes__ == ['hint: did you mean "temperature"?']
 
 
 async def test_a_session_may_be_a_dictionary(make: Make) -> None:

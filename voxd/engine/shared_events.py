@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from voxd.bus.bus import Bus
 from voxd.bus.handler import Filter, Handler
@@ -14,6 +15,9 @@ from voxd.events import Event, EventType
 H = TypeVar("H", bound=Callable[..., Any])
 
 _ERRORS = frozenset({EventType.ERROR_GENERAL, EventType.CONNECTION_FAILED})
+
+# Of errors that belong to no engine: the event of an error has no entry for it.
+_CONTEXTS: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ def on_error(handler: Callable[[Any, ErrorContext], Any]) -> str:
 
     def report(event: Event) -> Any:
         context = ErrorContext(
-            event.data.get("context") or event.type,
+            _CONTEXTS.get(event.data.get("error"), event.type),
             str(event.data.get("provider") or getattr(event.data.get("error"), "provider", "")),
             event.data.get("code") or "",
             bool(event.data.get("recoverable", False)),
@@ -83,7 +87,8 @@ def forward(event: Event) -> None:
 
 
 def report(error: VoxdError, context: str) -> None:
-    """Publish an error that belongs to no engine."""
+    """Publish an error that belongs to no engine; ``context`` is the type of its `ErrorContext`."""
+    _CONTEXTS[error] = context
     if _bus.cache_info().currsize:
         _bus().emit(
             EventType.ERROR_GENERAL,
@@ -93,5 +98,4 @@ def report(error: VoxdError, context: str) -> None:
             error=error,
             error_message=str(error),
             recoverable=error.retryable,
-            context=context,
         )

@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from voxd.config.problems import did_you_mean
+
 TurnDetection = Literal["client", "server", "semantic"]
 
 
@@ -17,7 +19,20 @@ class ToolSpec(msgspec.Struct, frozen=True):
     parameters: dict[str, Any]
 
 
-class SessionConfig(msgspec.Struct, frozen=True, kw_only=True):
+class _NamedFields(msgspec.StructMeta):
+    """Says which field was meant when a keyword argument is not one; msgspec only says that it is not."""
+
+    def __call__(cls, *args: Any, **fields: Any) -> Any:
+        try:
+            return super().__call__(*args, **fields)
+        except TypeError as error:
+            for name in fields.keys() - {*cls.__struct_fields__}:
+                if meant := did_you_mean(name, cls.__struct_fields__):
+                    error.add_note(f"hint: {meant}")
+            raise
+
+
+class SessionConfig(msgspec.Struct, frozen=True, kw_only=True, metaclass=_NamedFields):
     """Instructions, voice, limits and tools of a session. None or "" leaves the vendor's default."""
 
     instructions: str = ""
