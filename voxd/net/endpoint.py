@@ -6,13 +6,16 @@ import re
 import time
 import uuid
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlencode, urlsplit, urlunsplit
 
 from voxd.config.secrets import Secret
 from voxd.errors import AuthenticationError, ConfigError, ProviderError, third_party
 from voxd.net import faults
-from voxd.net.websocket import WebSocketAddress
+
+if TYPE_CHECKING:
+    # Only for annotations: `address_of` puts off the import.
+    from voxd.net.websocket import WebSocketAddress
 
 _SOCKETS = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 _PLAIN = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
@@ -157,13 +160,16 @@ def _split(endpoint: str) -> SplitResult:
 
 def address_of(
     url: str, headers: Mapping[str, str], metadata: Mapping[str, Any], *, key: str = ""
-) -> WebSocketAddress:
+) -> "WebSocketAddress":
     """Return the address of ``url``, with ``ca_file``, ``proxy`` and ``headers`` of ``metadata``.
 
     Call it for every connection: placeholders and functions in ``headers`` give new values each time. ``key``
     is the one it sends. Raises `ConfigError` for a plain ``ws://`` to a host outside this network: a
     key must not cross the internet in clear.
     """
+    # Loads websockets (see tests/test_idle_imports.py), which a device without a cloud does not need.
+    from voxd.net.websocket import WebSocketAddress
+
     parts = urlsplit(url)
     if parts.scheme == "ws" and not is_local_host(parts.hostname or ""):
         raise ConfigError("the provider's endpoint is not encrypted", hint="write it as wss://")
