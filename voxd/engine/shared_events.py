@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from voxd.bus.bus import Bus
@@ -11,8 +11,6 @@ from voxd.bus.handler import Filter, Handler
 from voxd.clock import SystemClock
 from voxd.errors import VoxdError
 from voxd.events import Event, EventType
-
-H = TypeVar("H", bound=Callable[..., Any])
 
 _ERRORS = frozenset({EventType.ERROR_GENERAL, EventType.CONNECTION_FAILED})
 
@@ -64,13 +62,14 @@ def on_error(handler: Callable[[Any, ErrorContext], Any]) -> str:
     """
 
     def report(event: Event) -> Any:
+        error = event.data.get("error")
         context = ErrorContext(
-            _CONTEXTS.get(event.data.get("error"), event.type),
-            str(event.data.get("provider") or getattr(event.data.get("error"), "provider", "")),
+            _CONTEXTS.get(error, event.type) if isinstance(error, VoxdError) else event.type,
+            str(event.data.get("provider") or getattr(error, "provider", "")),
             event.data.get("code") or "",
             bool(event.data.get("recoverable", False)),
         )
-        return handler(event.data.get("error"), context)
+        return handler(error, context)
 
     return _bus().on("*", report, filter=lambda event: event.type in _ERRORS)
 
