@@ -137,3 +137,22 @@ def test_init_can_print(capsys: pytest.CaptureFixture[str]) -> None:
 def test_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "schema"]) == 0
     assert json.loads(capsys.readouterr().out)["title"] == "voxd.toml"
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ('[stt.whisper]\nmodel = "base.en"', "voxctl models pull base.en"),
+        ('[stt.whisper]\nmodel = "bas.en"', 'did you mean "base.en"?'),
+        ('[stt]\nengine = "whisper"', "voxctl models pull tiny.en"),
+        ('[tts.piper]\nvoice = "en_US-lesac-medium"', 'did you mean "en_US-lessac-medium"?'),
+    ],
+)
+def test_a_model_that_is_not_installed_is_noticed(
+    file: Path, capsys: pytest.CaptureFixture[str], text: str, hint: str
+) -> None:
+    file.write_text(f'paths.models = "{file.parent / "models"}"\n{text}\n')
+    assert main(["config", "check", str(file)]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert hint in out
+    assert "1 warning" in out

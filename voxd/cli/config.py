@@ -3,7 +3,7 @@
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,15 @@ from voxd.config.base_dirs import SYSTEM_CONFIG_FILE, user_config_file
 from voxd.config.files.unit import daemon_view
 from voxd.config.layers import Layer
 from voxd.config.loading import examine, load
-from voxd.config.problems import Place, Problem, Severity, dotted, summary
+from voxd.config.paths import models_dir
+from voxd.config.problems import Place, Problem, Severity, did_you_mean, dotted, summary
 from voxd.config.schema import Config
 from voxd.config.secrets import to_builtins
+from voxd.config.toml_lines import KeyPath
 from voxd.config.toml_writer import json_schema, sample, to_toml
-from voxd.errors import ConfigError, InvalidRequest
+from voxd.errors import ConfigError, InvalidRequest, ModelError
+from voxd.local.catalogue import load_catalogue
+from voxd.local.engines import piper_voice, whisper_file
 from voxd.providers.facts import config_facts
 
 _COLOURS = {Severity.ERROR: "\x1b[31m", Severity.WARNING: "\x1b[33m"}
@@ -83,6 +87,7 @@ def check_config(args: Namespace) -> int:
         # Read again as a `Config`: sentences can be parsed only where every value has its type.
         config = load(file, get_facts=config_facts, environ=os.environ, overrides=args.overrides).config
         problems += _unreadable_sentences(config, settings)
+        problems += _missing_models(config, settings)
     failed = any(problem.severity is Severity.ERROR for problem in problems)
     if args.json:
         print_json([msgspec.to_builtins(problem) for problem in problems])
@@ -114,6 +119,30 @@ def _unreadable_sentences(config: Config, settings: Layer) -> Iterator[Problem]:
             place = settings.place(path) or Place("configuration")
             key, hint = dotted(path), "hassil templates have pairs of ( ), [ ], { }"
             yield Problem(place.file, place.line, key, Severity.ERROR, str(error), hint)
+
+
+def _missing_models(config: Config, settings: Layer) -> Iterator[Problem]:
+    """Yield a warning for each model that the file names and that is not installed."""
+    directory = models_dir(config)
+    stt, tts = config.stt, config.tts
+    wanted: tuple[tuple[KeyPath, str, str, str, Callable[[str, Path], Path]], ...] = (
+        (("stt", "whisper", "model"), stt.engine, "whisper", stt.whisper.model, whisper_file),
+        (("tts", "piper", "voice"), tts.engine, "piper", tts.piper.voice, piper_voice),
+    )
+    for path, configured, engine, name, find in wanted:
+        # The default of "auto" need not be there, and the rules have checked files.
+        place = settings.places.get(path) or settings.places.get((path[0], "engine"))
+        if place is None or "/" in name or configured not in (engine, "auto"):
+            continue
+        if configured == "auto" and path not in settings.places:
+            continue
+        try:
+            find(name, directory)
+        except ModelError as error:
+            names = [model.name for model in load_catalogue().models]
+            hint = error.hint if name in names else did_you_mean(name, names) or "run `voxctl models list`"
+            message = f"{error}: the next engine is used instead"
+            yield Problem(place.file, place.line, dotted(path), Severity.WARNING, message, hint)
 
 
 def show_config(args: Namespace) -> int:
