@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from voxd.cli import config_edit
+from voxd.cli.configuration import edit
 from voxd.cli.exits import CONFIG, OK
 from voxd.cli.output import clean, decorated, print_json, print_result, terminal_columns, wrap
 from voxd.config.base_dirs import SYSTEM_CONFIG_FILE, user_config_file
@@ -73,7 +73,7 @@ def register(subparsers: Any) -> None:
         "schema", help="print the JSON Schema of the file", examples=("voxctl config schema",)
     )
     schema.set_defaults(run=print_schema)
-    config_edit.register(actions)
+    edit.register(actions)
 
 
 def check_config(args: Namespace) -> int:

@@ -1,0 +1,1 @@
+"""`voxctl config` and `voxctl secret`."""
