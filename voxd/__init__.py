@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from voxd.engine.config import SessionPresets, VoiceEngineConfig
-    from voxd.engine.message_values import MessageProvider, MessageReply
-    from voxd.engine.messages import (
+    from voxd.engine.messages.client import (
         create_client,
         create_ollama_provider,
         create_openai_compatible_provider,
         send_message,
         stream_message,
     )
+    from voxd.engine.messages.values import MessageProvider, MessageReply
     from voxd.engine.reply import Reply
     from voxd.engine.shared_events import ErrorContext, emit, off, on, on_error, on_rate_limit, once
     from voxd.engine.voice_engine import EngineState, VoiceEngine
@@ -105,8 +105,8 @@ __all__ = [
 # The public names of each module: importing one imports only what it needs.
 _PUBLIC = {
     "voxd.engine.config": ("SessionPresets", "VoiceEngineConfig"),
-    "voxd.engine.message_values": ("MessageProvider", "MessageReply"),
-    "voxd.engine.messages": (
+    "voxd.engine.messages.values": ("MessageProvider", "MessageReply"),
+    "voxd.engine.messages.client": (
         "create_client",
         "create_ollama_provider",
         "create_openai_compatible_provider",

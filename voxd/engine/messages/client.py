@@ -7,7 +7,7 @@ from typing import Any, Self, cast
 
 from voxd.engine import shared_events
 from voxd.engine.calls import shorten
-from voxd.engine.message_values import Message, MessageOptions, MessageProvider, MessageReply
+from voxd.engine.messages.values import Message, MessageOptions, MessageProvider, MessageReply
 from voxd.errors import AuthenticationError, InvalidRequest, ProviderError, VoxdError
 from voxd.providers.adapter import usage_of
 from voxd.providers.realtime.connect import translate_errors
@@ -94,7 +94,7 @@ def create_client(
         hint = f"pass api_key, set {' or '.join(_KEYS.values())}, or use create_ollama_provider(model=…)"
         raise AuthenticationError(f"{kind} needs an API key", provider=kind, hint=hint)
     # It loads the HTTP client, which a program with a session alone does not need.
-    from voxd.engine.model_provider import ModelProvider
+    from voxd.engine.messages.model_provider import ModelProvider
 
     return cast("MessageProvider", ModelProvider(kind, key, model, base_url=base_url, headers=headers or {}))
 

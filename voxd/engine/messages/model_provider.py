@@ -10,7 +10,7 @@ from voxd.bus.bus import Bus
 from voxd.clock import SystemClock
 from voxd.config.provider_schema import ProviderConfig
 from voxd.config.secrets import Secret
-from voxd.engine.message_values import Message, MessageOptions, MessageReply
+from voxd.engine.messages.values import Message, MessageOptions, MessageReply
 from voxd.errors import NoAnswer
 from voxd.net.http import HttpClient
 from voxd.net.transport import Budget

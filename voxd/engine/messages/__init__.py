@@ -1,0 +1,1 @@
+"""Text messages to a language model without a session."""
