@@ -12,7 +12,8 @@ from tests.servers.chat import Chat, refusal
 from tests.servers.ollama import MODEL, OllamaChat
 from tests.servers.scripted import KEY, Reply, Scripted, scripted
 from voxd import MessageReply, VoxdError, create_client, send_message, stream_message
-from voxd.engine import messages, shared_events
+from voxd.engine import shared_events
+from voxd.engine.messages import client
 from voxd.errors import AuthenticationError, InvalidRequest, NotFound, ProviderError
 from voxd.providers.usage import Usage
 
@@ -186,7 +187,7 @@ async def test_what_is_not_a_message_or_a_reply_is_refused() -> None:
 
 
 def test_the_key_is_that_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in messages._KEYS.values():
+    for name in client._KEYS.values():
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(AuthenticationError) as caught:
         create_client()
