@@ -271,7 +271,7 @@ class NoAnswer(ProviderError):
     - ``answer_cut_off``: the limit of output tokens was reached before the first word
     - ``tool_loop``: the model called one tool after another and never answered
 
-    A refusal with words is an answer. It is no fault of the vendor's service: the next model is asked.
+    A refusal with words is an answer. It is not a fault of the vendor's service: the next model is asked.
     """
 
     code: str = ErrorCode.EMPTY_ANSWER

@@ -73,7 +73,7 @@ def load_config(args: Namespace) -> "Config":
 def confirm(args: Namespace, question: str) -> bool:
     """Return whether the user agrees: by ``--yes``, or by a "y" on standard input.
 
-    Raises `WrongArgument` when there is no answer to read.
+    Raises `WrongArgument` when no answer can be read.
     """
     if args.yes:
         return True

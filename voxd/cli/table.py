@@ -67,7 +67,7 @@ def print_fields(title: str, fields: Mapping[str, str], args: Namespace) -> None
 def column_widths(rows: Sequence[Sequence[str]], total: int | None) -> list[int] | None:
     """Return the width of each column, None when the table does not fit into ``total`` columns.
 
-    ``total`` None is no limit. A column is never narrower than its longest word.
+    Without ``total`` the width is not limited. A column is never narrower than its longest word.
     """
     columns = list(zip(*rows, strict=True))
     widths = [max(map(cell_width, column)) for column in columns]

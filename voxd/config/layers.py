@@ -23,7 +23,7 @@ _MAX_SYNTAX_ERRORS = 10
 # The schema needs 8 levels. Functions that walk nested tables recurse once per level.
 _MAX_DEPTH = 50
 
-# A line that is no part of a list or text over several lines.
+# A line that is not part of a list or text over several lines.
 _BEGINS = re.compile(r"\s*(?:[A-Za-z0-9_.-]+\s*=|\[{1,2}[A-Za-z])")
 
 

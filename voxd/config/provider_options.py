@@ -22,7 +22,7 @@ OptionsT = TypeVar("OptionsT", bound=msgspec.Struct)
 
 OptionPath = tuple[str, ...]
 
-# Long lists of names help nobody.
+# A longer list of names does not help the reader.
 _MOST_NAMES = 12
 _LONGEST_VALUE = 40
 # msgspec's message for a table of ours that forbids unknown keys.

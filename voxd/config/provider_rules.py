@@ -277,7 +277,7 @@ class _Rules:
                 hint = 'use a pipeline, or set audio = "unfiltered" in [middleware] to filter its text only'
                 yield error(path, message, hint)
             if self._settings.get(MIDDLEWARE, "request"):
-                message = f"request middleware does not see {name}: a session with it is no HTTP request"
+                message = f"request middleware does not see {name}: its session is not an HTTP request"
                 yield warning(path, message, "use a pipeline, or remove request from [middleware]")
 
     def _sessions(self) -> Iterator[tuple[KeyPath, str]]:

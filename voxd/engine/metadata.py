@@ -89,7 +89,7 @@ def _check_middleware(provider: str, own: EngineMetadata) -> None:
         hint = 'use provider="pipeline", or pass audio="unfiltered" to filter its text only'
         raise ConfigError(msg, hint=hint)
     if own.request_middleware:
-        msg = f"request middleware does not see {provider}: a session with it is no HTTP request"
+        msg = f"request middleware does not see {provider}: its session is not an HTTP request"
         raise ConfigError(msg, hint='use provider="pipeline", or leave out request')
 
 

@@ -123,7 +123,7 @@ class RateLimiter:
     def _wait_s(self, tokens: int, ahead: "tuple[_Place, ...] | None" = None) -> float:
         """Return how long a request of ``tokens`` has to wait behind those ``ahead``, by default all.
 
-        Not counted is how long requests stay under way: nobody knows.
+        Not counted is how long requests stay under way: that is not known.
         """
         before = tuple(self._queue) if ahead is None else ahead
         return max(

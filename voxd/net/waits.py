@@ -24,7 +24,7 @@ MAX_RETRY_AFTER_S = 86_400.0
 _EPOCH_S = 1e9
 _EPOCH_MS = 1e11
 
-# Nested deeper, or longer, it is no refusal.
+# Nested deeper, or longer, it is not a refusal.
 _MAX_DEPTH = 8
 _MAX_BODY_BYTES = 65_536
 

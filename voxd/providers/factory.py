@@ -144,7 +144,7 @@ class SessionFactory:
         has_other_key = self._keys is not None and self._keys.failed(key, error)
         has_other = self._endpoints.failed(endpoint, error) or has_other_key
         if has_other and isinstance(error, RateLimited):
-            # The last one is reported by whoever opens the session.
+            # The last one is reported by the code that opens the session.
             wait_s = error.retry_after_s
             self._emit(E.RATE_LIMITED, provider=self._name, limit="vendor", wait_s=wait_s)
         return has_other

@@ -12,7 +12,7 @@ from voxd.spoken.model_tokens import (
     WAIT,
     WORD_TOKEN,
     Judge,
-    Verdict,
+    MarkupVerdict,
     control_token,
     diamond,
     leaked,
@@ -64,19 +64,19 @@ _SOURCE = re.compile(r"【(?:[^】\n]*†[^】\n]*|[\d:\s,-]{1,20}|source|citati
 _CITED = re.compile(r":contentReference\[[^\]\n]{0,60}\](?:\{[^}\n]{0,60}\})?")
 
 
-def angle(held: str, line: str, is_last: bool) -> Verdict | None:
+def angle(held: str, line: str, is_last: bool) -> MarkupVerdict | None:
     """``<``: control tokens, thoughts, calls, HTML; ``a < b`` is text."""
     if verdict := control_token(held, is_last):
         return verdict
     if held.startswith("<!--"):
-        return Verdict(4, until=until_tag("-->"))
+        return MarkupVerdict(4, until=until_tag("-->"))
     if len(held) > 1 and held[1] in "!?" and (end := held.find(">")) > 0:
-        return Verdict(end + 1)
+        return MarkupVerdict(end + 1)
     if "<<SYS>>".startswith(held[:7]) or "<</SYS>>".startswith(held[:8]):
         complete = held.find(">>")
-        return Verdict(complete + 2, is_inner=True) if complete > 0 else None if is_last else WAIT
+        return MarkupVerdict(complete + 2, is_inner=True) if complete > 0 else None if is_last else WAIT
     if found := _AUTOLINK.match(held):
-        return Verdict(found.end(), found[1] or found[2] or "")
+        return MarkupVerdict(found.end(), found[1] or found[2] or "")
     if found := _BLOCK_TAG.match(held):
         return _block(found)
     if found := _TAG.match(held):
@@ -84,28 +84,28 @@ def angle(held: str, line: str, is_last: bool) -> Verdict | None:
     return WAIT if not is_last and (held[1:2] in "!?" or _OPEN_TAG.match(held)) else None
 
 
-def _block(found: re.Match[str]) -> Verdict:
+def _block(found: re.Match[str]) -> MarkupVerdict:
     name, is_closed = found[1], bool(found[2])
     is_inner = not _IS_UNSPOKEN.fullmatch(name)
     if is_closed:
-        return Verdict(found.end(), is_inner=is_inner)
+        return MarkupVerdict(found.end(), is_inner=is_inner)
     # A thought that a model opens with one tag may be closed by the short one.
     names = rf"(?:{re.escape(name)}|think|thinking)" if _IS_THOUGHT.fullmatch(name) else re.escape(name)
-    return Verdict(found.end(), until=until_tag(rf"</{names}\s*>"), is_inner=is_inner)
+    return MarkupVerdict(found.end(), until=until_tag(rf"</{names}\s*>"), is_inner=is_inner)
 
 
-def _tag(found: re.Match[str], line: str) -> Verdict | None:
+def _tag(found: re.Match[str], line: str) -> MarkupVerdict | None:
     closes, name, attributes, is_closed = bool(found[1]), found[2].lower(), found[3].strip(), bool(found[4])
     if closes and re.fullmatch(THOUGHTS, name):
         # The template of the prompt opened it: all that came before was a thought.
-        return Verdict(found.end(), is_inner=True, retracts=True)
+        return MarkupVerdict(found.end(), is_inner=True, retracts=True)
     if _KNOWN_TAGS.fullmatch(name) or closes or is_closed or attributes or re.search(r"[_:.-]", name):
-        return Verdict(found.end(), " " if _BREAKS.fullmatch(name) else "")
+        return MarkupVerdict(found.end(), " " if _BREAKS.fullmatch(name) else "")
     # "<name>" in prose is a place to fill in, in "List<int>" a type.
-    return Verdict(found.end(), f" {found[2]}" if line[-1:].isalnum() else found[2])
+    return MarkupVerdict(found.end(), f" {found[2]}" if line[-1:].isalnum() else found[2])
 
 
-def bracket(held: str, line: str, is_last: bool) -> Verdict | None:
+def bracket(held: str, line: str, is_last: bool) -> MarkupVerdict | None:
     """``[``: tokens of Mistral, citations, links, JSON; "[sic]" is text."""
     if found := WORD_TOKEN.match(held):
         return word_token(found)
@@ -122,11 +122,11 @@ def bracket(held: str, line: str, is_last: bool) -> Verdict | None:
     if follows == ":" and not line.strip() and not inner.startswith("^"):
         return _definition(held, end, is_last)
     if _CITATION.fullmatch(inner):
-        return Verdict(end + 1 + (follows == ":" and not line.strip()))
+        return MarkupVerdict(end + 1 + (follows == ":" and not line.strip()))
     if inner in {" ", "x", "X"} and re.fullmatch(r"\s*[-*+]\s+|\s*\d+[.)]\s+|\s*", line):
-        return Verdict(end + 1)
+        return MarkupVerdict(end + 1)
     if follows == "[" and (second := re.match(r"\[[^\]\n]{0,40}\]", held[end + 1 :])):
-        return Verdict(end + 1 + second.end(), _words_of(inner))
+        return MarkupVerdict(end + 1 + second.end(), _words_of(inner))
     return WAIT if follows == "[" and not is_last and "\n" not in held[end:] else None
 
 
@@ -142,7 +142,7 @@ def _closing(held: str, opens: str, closes: str) -> int:
     return -1
 
 
-def _link(held: str, inner: str, end: int, is_last: bool) -> Verdict | None:
+def _link(held: str, inner: str, end: int, is_last: bool) -> MarkupVerdict | None:
     target = _closing(held[end + 1 :], "(", ")")
     if target < 0:
         return WAIT if not is_last and "\n" not in held[end:] else None
@@ -150,15 +150,15 @@ def _link(held: str, inner: str, end: int, is_last: bool) -> Verdict | None:
     is_link = re.fullmatch(
         r"\s*(?:<[^<>]*>|[^\s]*)(?:\s+(?:\"[^\"]*\"|'[^']*'))?\s*", held[end + 2 : end + 1 + target]
     )
-    return Verdict(end + 2 + target, _words_of(inner)) if is_link else None
+    return MarkupVerdict(end + 2 + target, _words_of(inner)) if is_link else None
 
 
-def _definition(held: str, end: int, is_last: bool) -> Verdict | None:
+def _definition(held: str, end: int, is_last: bool) -> MarkupVerdict | None:
     """``[1]: https://…``: the address of a link, on a line of its own."""
     rest = held[end + 2 :]
     if "\n" in rest or is_last:
         is_address = re.match(r"\s*<?(?:https?://|www\.|[#./])", rest)
-        return Verdict(end + 2 + len(rest.partition("\n")[0])) if is_address else None
+        return MarkupVerdict(end + 2 + len(rest.partition("\n")[0])) if is_address else None
     return WAIT
 
 
@@ -171,7 +171,7 @@ def _words_of(inner: str) -> str:
     return (image[1] if image else text).replace("\n", " ")
 
 
-def bang(held: str, line: str, is_last: bool) -> Verdict | None:
+def bang(held: str, line: str, is_last: bool) -> MarkupVerdict | None:
     """``!``: an image, of which the description is spoken."""
     if len(held) < 2:
         return None if is_last else WAIT
@@ -181,18 +181,18 @@ def bang(held: str, line: str, is_last: bool) -> Verdict | None:
     return verdict if verdict in (None, WAIT) else verdict._replace(length=verdict.length + 1)
 
 
-def brace(held: str, line: str, is_last: bool) -> Verdict | None:
+def brace(held: str, line: str, is_last: bool) -> MarkupVerdict | None:
     """``{``: a JSON object, most likely a call of a tool."""
     return _json_value(held, is_last)
 
 
-def _json_value(held: str, is_last: bool) -> Verdict | None:
+def _json_value(held: str, is_last: bool) -> MarkupVerdict | None:
     if _JSON_OPENING.match(held):
-        return Verdict(1, until=JSON, is_inner=True)
+        return MarkupVerdict(1, until=JSON, is_inner=True)
     return WAIT if _JSON_MAYBE.fullmatch(held) and not is_last else None
 
 
-def backtick(held: str, line: str, is_last: bool) -> Verdict | None:
+def backtick(held: str, line: str, is_last: bool) -> MarkupVerdict | None:
     """`` ` ``: a fence at the beginning of a line, or code within it."""
     run = len(held) - len(held.lstrip("`"))
     if run == len(held) and not is_last:
@@ -202,14 +202,14 @@ def backtick(held: str, line: str, is_last: bool) -> Verdict | None:
         return _fence(held, "`", run, is_last)
     closing = re.search(rf"(?<!`)`{{{run}}}(?!`)", rest)
     if closing and (closing.end() < len(rest) or is_last):
-        return Verdict(run + closing.end(), _code_words(rest[: closing.start()]))
+        return MarkupVerdict(run + closing.end(), _code_words(rest[: closing.start()]))
     if "\n" in rest or is_last:
         # A mark without its partner.
-        return Verdict(run)
+        return MarkupVerdict(run)
     return WAIT
 
 
-def tilde(held: str, line: str, is_last: bool) -> Verdict | None:
+def tilde(held: str, line: str, is_last: bool) -> MarkupVerdict | None:
     """``~``: a fence at the beginning of a line."""
     run = len(held) - len(held.lstrip("~"))
     if run == len(held) and not is_last:
@@ -221,14 +221,14 @@ def _is_line_start(line: str) -> bool:
     return re.fullmatch(r"(?:\s|[-*+>]\s|\d+[.)]\s)*", line) is not None
 
 
-def _fence(held: str, mark: str, run: int, is_last: bool) -> Verdict:
+def _fence(held: str, mark: str, run: int, is_last: bool) -> MarkupVerdict:
     head, newline, _ = held.partition("\n")
     if not newline and not is_last:
         return WAIT
     # A model may put its whole answer into such a fence; the line that closes it is one that opens nothing.
     if head[run:].strip().lower() in {"markdown", "md"}:
-        return Verdict(len(head))
-    return Verdict(len(head), until=re.compile(rf"\n[ \t>]*{mark}{{{run},}}[ \t]*(?=\n)"))
+        return MarkupVerdict(len(head))
+    return MarkupVerdict(len(head), until=re.compile(rf"\n[ \t>]*{mark}{{{run},}}[ \t]*(?=\n)"))
 
 
 def _code_words(code: str) -> str:
@@ -237,15 +237,15 @@ def _code_words(code: str) -> str:
     return text.removesuffix("()") if _WORDS.fullmatch(text) else ""
 
 
-def ampersand(held: str, line: str, is_last: bool) -> Verdict | None:
+def ampersand(held: str, line: str, is_last: bool) -> MarkupVerdict | None:
     """``&``: an entity of HTML; "AT&T" is text."""
     if found := re.match(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});", held):
         letters = html.unescape(found[0])
-        return None if letters == found[0] else Verdict(found.end(), letters.replace("\xa0", " "))
+        return None if letters == found[0] else MarkupVerdict(found.end(), letters.replace("\xa0", " "))
     return WAIT if not is_last and re.fullmatch(r"&#?\w{0,31}", held) else None
 
 
-def address(held: str, line: str, is_last: bool) -> Verdict | None:
+def address(held: str, line: str, is_last: bool) -> MarkupVerdict | None:
     """A URL; a name such as "example.com" is text."""
     if line[-1:].isalnum():
         return None
@@ -258,22 +258,22 @@ def address(held: str, line: str, is_last: bool) -> Verdict | None:
     url = held[: ended.start()] if ended else held
     while url and url[-1] in _TRAILING and not (url[-1] == ")" and url.count("(") >= url.count(")")):
         url = url[:-1]
-    return Verdict(len(url)) if url else None
+    return MarkupVerdict(len(url)) if url else None
 
 
-def mail_scheme(held: str, line: str, is_last: bool) -> Verdict | None:
+def mail_scheme(held: str, line: str, is_last: bool) -> MarkupVerdict | None:
     """``mailto:`` before an address, which is spoken."""
     if line[-1:].isalnum():
         return None
     if held.lower().startswith("mailto:"):
-        return Verdict(7)
+        return MarkupVerdict(7)
     return WAIT if not is_last and "mailto:".startswith(held.lower()) else None
 
 
-def star(held: str, line: str, is_last: bool) -> Verdict | None:
+def star(held: str, line: str, is_last: bool) -> MarkupVerdict | None:
     """``*``: a stage direction such as ``*laughs*``; any other emphasis is spoken."""
     if found := _STAGE.match(held):
-        return Verdict(found.end()) if _STAGE_VERBS.fullmatch(found[1]) else None
+        return MarkupVerdict(found.end()) if _STAGE_VERBS.fullmatch(found[1]) else None
     begun = re.fullmatch(r"\*([a-z]+)(?: [a-z' ,-]{0,40})?\*?", held)
     if held == "*" or (begun and _STAGE_VERBS.fullmatch(begun[1])):
         return None if is_last else WAIT
@@ -281,26 +281,26 @@ def star(held: str, line: str, is_last: bool) -> Verdict | None:
     return WAIT if not is_last and re.fullmatch(r"\*[a-z]{1,10}", held) else None
 
 
-def source(held: str, line: str, is_last: bool) -> Verdict | None:
+def source(held: str, line: str, is_last: bool) -> MarkupVerdict | None:
     """``【4:0†source】``, a citation of OpenAI; a Japanese heading in such brackets is text."""
     if found := _SOURCE.match(held):
-        return Verdict(found.end())
+        return MarkupVerdict(found.end())
     return WAIT if not is_last and "】" not in held and "\n" not in held and len(held) < 100 else None
 
 
-def private(held: str, line: str, is_last: bool) -> Verdict | None:
+def private(held: str, line: str, is_last: bool) -> MarkupVerdict | None:
     """Characters of the private use area, in which ChatGPT encloses citations."""
     if held[0] != "\ue200":
-        return Verdict(1)
+        return MarkupVerdict(1)
     end = held.find("\ue201")
-    return Verdict(end + 1) if end > 0 else Verdict(1) if is_last or len(held) > 300 else WAIT
+    return MarkupVerdict(end + 1) if end > 0 else MarkupVerdict(1) if is_last or len(held) > 300 else WAIT
 
 
-def colon(held: str, line: str, is_last: bool) -> Verdict | None:
+def colon(held: str, line: str, is_last: bool) -> MarkupVerdict | None:
     """``:contentReference[oaicite:0]{index=0}``."""
     found = _CITED.match(held)
     if found and (is_last or held[found.end() :][:1] not in {"", "{"}):
-        return Verdict(found.end())
+        return MarkupVerdict(found.end())
     start = ":contentReference["
     return WAIT if not is_last and (start.startswith(held) or held.startswith(start)) else None
 

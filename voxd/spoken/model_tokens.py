@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 
-class Verdict(NamedTuple):
+class MarkupVerdict(NamedTuple):
     """What a construct at the beginning of the held text is.
 
     It has ``length`` characters, of which ``spoken`` is spoken. With ``until`` a block begins, which ends
@@ -24,13 +24,13 @@ class Verdict(NamedTuple):
     retracts: bool = False
 
 
-WAIT = Verdict(-1)
+WAIT = MarkupVerdict(-1)
 """More characters are needed."""
 
 JSON = re.compile(r"(?!)")
 """A block that ends where the brackets of a JSON value are closed."""
 
-Judge = Callable[[str, str, bool], Verdict | None]
+Judge = Callable[[str, str, bool], MarkupVerdict | None]
 """Takes the held text, the line before it, and whether nothing follows; None means "not mine"."""
 
 THOUGHTS = (
@@ -64,7 +64,7 @@ def until_tag(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.IGNORECASE)
 
 
-def control_token(held: str, is_last: bool) -> Verdict | None:
+def control_token(held: str, is_last: bool) -> MarkupVerdict | None:
     """Tokens of chat templates, with the names of roles and channels that stand between them."""
     found = _CONTROL.match(held)
     if found is None:
@@ -73,42 +73,45 @@ def control_token(held: str, is_last: bool) -> Verdict | None:
     if name == "channel":
         if header := _CHANNEL.match(held):
             is_final = header[1].strip().lower().startswith("final")
-            return Verdict(header.end(), until=None if is_final else _HARMONY_END, is_inner=True)
-        return Verdict(found.end(), is_inner=True) if is_last or len(held) > 250 else WAIT
+            return MarkupVerdict(header.end(), until=None if is_final else _HARMONY_END, is_inner=True)
+        return MarkupVerdict(found.end(), is_inner=True) if is_last or len(held) > 250 else WAIT
     if name == "start":
         if header := _HEADER.match(held):
-            return Verdict(header.end(), is_inner=True)
-        return Verdict(found.end(), is_inner=True) if is_last or len(held) > 100 else WAIT
+            return MarkupVerdict(header.end(), is_inner=True)
+        return MarkupVerdict(found.end(), is_inner=True) if is_last or len(held) > 100 else WAIT
     if role := _ROLE.match(held):
         waits = not is_last and _ROLE_WAITS.match(held)
-        return WAIT if waits else Verdict(role.end(), is_inner=True)
+        return WAIT if waits else MarkupVerdict(role.end(), is_inner=True)
     if name in {"python_tag", "tool_call"}:
-        return Verdict(found.end(), until=_LLAMA_CALL_END, is_inner=True)
+        return MarkupVerdict(found.end(), until=_LLAMA_CALL_END, is_inner=True)
     # "begin" and "start" open a block only around calls and thoughts: "begin_of_text" does not.
     if _OPENS.search(name) and (begun := re.search(r"begin|start", name)):
         end = re.escape(name[: begun.start()]) + "end" + re.escape(name[begun.end() :])
-        return Verdict(found.end(), until=until_tag(rf"<[|｜]{end}[|｜]>"), is_inner=True)  # noqa: RUF001
-    return Verdict(found.end(), is_inner=True, retracts=bool(re.match(r"end_?(of_?)?thi?(nk|ought)", name)))
+        end_tag = until_tag(rf"<[|｜]{end}[|｜]>")  # noqa: RUF001
+        return MarkupVerdict(found.end(), until=end_tag, is_inner=True)
+    return MarkupVerdict(
+        found.end(), is_inner=True, retracts=bool(re.match(r"end_?(of_?)?thi?(nk|ought)", name))
+    )
 
 
-def word_token(found: re.Match[str]) -> Verdict:
+def word_token(found: re.Match[str]) -> MarkupVerdict:
     """Tokens of Mistral, such as ``[THINK]``: ``found`` is a match of `WORD_TOKEN`."""
     closes, name = bool(found[1]), found[2]
     if name == "THINK":
         if closes:
-            return Verdict(found.end(), is_inner=True, retracts=True)
-        return Verdict(found.end(), until=until_tag(r"\[/THINK\]"), is_inner=True)
+            return MarkupVerdict(found.end(), is_inner=True, retracts=True)
+        return MarkupVerdict(found.end(), until=until_tag(r"\[/THINK\]"), is_inner=True)
     if name in {"TOOL_CALLS", "TOOL_RESULTS", "AVAILABLE_TOOLS"} and not closes:
         end = rf"\[/{name}\]|(?=\n)"
-        return Verdict(found.end(), until=until_tag(end), is_inner=True)
-    return Verdict(found.end(), is_inner=True)
+        return MarkupVerdict(found.end(), until=until_tag(end), is_inner=True)
+    return MarkupVerdict(found.end(), is_inner=True)
 
 
-def diamond(held: str, line: str, is_last: bool) -> Verdict | None:
+def diamond(held: str, line: str, is_last: bool) -> MarkupVerdict | None:
     """``◁think▷``, the thoughts of Kimi."""
     for text, verdict in (
-        ("◁think▷", Verdict(7, until=until_tag("◁/think▷"), is_inner=True)),
-        ("◁/think▷", Verdict(8, is_inner=True, retracts=True)),
+        ("◁think▷", MarkupVerdict(7, until=until_tag("◁/think▷"), is_inner=True)),
+        ("◁/think▷", MarkupVerdict(8, is_inner=True, retracts=True)),
     ):
         if held.startswith(text):
             return verdict
@@ -117,9 +120,9 @@ def diamond(held: str, line: str, is_last: bool) -> Verdict | None:
     return None
 
 
-def leaked(held: str, line: str, is_last: bool) -> Verdict | None:
+def leaked(held: str, line: str, is_last: bool) -> MarkupVerdict | None:
     """``analysis…assistantfinal``: harmony whose control tokens were removed."""
     if found := re.match(r"assistant(?:final|commentary)(?=[A-Z\s\"'*])", held):
-        return Verdict(found.end(), is_inner=True, retracts=True)
+        return MarkupVerdict(found.end(), is_inner=True, retracts=True)
     is_begun = any(text.startswith(held) for text in ("assistantfinal", "assistantcommentary"))
     return WAIT if not is_last and is_begun else None

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from voxd.spoken.markup import JUDGES
-from voxd.spoken.model_tokens import JSON, WAIT, Verdict
+from voxd.spoken.model_tokens import JSON, WAIT, MarkupVerdict
 
 MAX_HELD_CHARS = 600
 """What was opened and is not closed within so many characters is text."""
@@ -73,7 +73,7 @@ class SpeechFilter:
             else:
                 yield self._token(verdict.length, verdict.spoken, verdict.is_inner, verdict.retracts)
 
-    def _judge(self, *, is_last: bool) -> Verdict | None:
+    def _judge(self, *, is_last: bool) -> MarkupVerdict | None:
         judges = JUDGES.get(self._held[0])
         if judges is None:
             return None
@@ -84,7 +84,7 @@ class SpeechFilter:
                 return verdict
         return None
 
-    def _begin_block(self, verdict: Verdict) -> None:
+    def _begin_block(self, verdict: MarkupVerdict) -> None:
         self._block, self._held = self._held[: verdict.length], self._held[verdict.length :]
         self._is_inner = verdict.is_inner
         if verdict.until is JSON:

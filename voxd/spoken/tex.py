@@ -2,7 +2,7 @@
 
 import re
 
-from voxd.spoken.model_tokens import WAIT, Verdict
+from voxd.spoken.model_tokens import WAIT, MarkupVerdict
 
 # Arithmetic that is read as it stands; anything else is LaTeX.
 _PLAIN_MATH = re.compile(r"[\w\s.,:+\-=<>*/()!?×÷·−%°]*")  # noqa: RUF001
@@ -15,7 +15,7 @@ _PROSE = re.compile(
 _FUNCTIONS = re.compile(r"\\[A-Za-z]+|\b(?:sin|cos|tan|log|ln|exp|lim|max|min|mod|det|gcd)\b|\{[^{}]*\}")
 
 
-def dollar(held: str, line: str, is_last: bool) -> Verdict | None:
+def dollar(held: str, line: str, is_last: bool) -> MarkupVerdict | None:
     """``$``: TeX between dollars; "$5 and $6" are amounts."""
     if len(held) < 2:
         return None if is_last else WAIT
@@ -39,24 +39,24 @@ def _may_be_math(inner: str) -> bool:
     return _PROSE.search(_FUNCTIONS.sub(" ", inner)) is None
 
 
-def _math(inner: str, length: int) -> Verdict:
+def _math(inner: str, length: int) -> MarkupVerdict:
     text = inner.strip()
-    return Verdict(length, text.replace("\n", " ") if _PLAIN_MATH.fullmatch(text) else "")
+    return MarkupVerdict(length, text.replace("\n", " ") if _PLAIN_MATH.fullmatch(text) else "")
 
 
-def backslash(held: str, line: str, is_last: bool) -> Verdict | None:
+def backslash(held: str, line: str, is_last: bool) -> MarkupVerdict | None:
     """Backslash: TeX, or a mark that is meant as it is."""
     if len(held) < 2:
         return None if is_last else WAIT
     if held[1] in "([":
         end = held.find("\\)" if held[1] == "(" else "\\]", 2)
-        return _math(held[2:end], end + 2) if end > 0 else Verdict(1) if is_last else WAIT
+        return _math(held[2:end], end + 2) if end > 0 else MarkupVerdict(1) if is_last else WAIT
     if found := re.match(r"\\begin\{([a-z*]{1,20})\}", held):
-        return Verdict(found.end(), until=re.compile(rf"\\end\{{{re.escape(found[1])}\}}"))
+        return MarkupVerdict(found.end(), until=re.compile(rf"\\end\{{{re.escape(found[1])}\}}"))
     if found := re.match(r"\\(?:boxed|text|mathrm|textbf)\{([^{}\n]*)\}", held):
         return _math(found[1], found.end())
     if re.match(r"\\(?:[a-z]{0,7}$|[a-z]{1,7}\{[^{}\n]*$)", held) and not is_last and len(held) < 80:
         return WAIT
     if held[1] in "*_`~#$":
-        return Verdict(2, held[1] if held[1] in "#$" else "")
-    return Verdict(1) if held[1] in "{}[]()!.+->|<&%" else None
+        return MarkupVerdict(2, held[1] if held[1] in "#$" else "")
+    return MarkupVerdict(1) if held[1] in "{}[]()!.+->|<&%" else None

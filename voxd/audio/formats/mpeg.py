@@ -14,14 +14,14 @@ _ADTS_RATES = 13
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class MpegFrame:
     """A frame: its length in bytes, and what is equal in all frames of one stream."""
 
     length: int
     stream: tuple[int, ...]
 
 
-def mp3_frame(body: bytes, at: int) -> Frame | None:
+def mp3_frame(body: bytes, at: int) -> MpegFrame | None:
     """Return the frame of MPEG audio, layer II or III, whose header is at ``at``; None if there is none."""
     if at + 4 > len(body) or body[at] != 0xFF or body[at + 1] < 0xE0:
         return None
@@ -40,10 +40,10 @@ def mp3_frame(body: bytes, at: int) -> Frame | None:
     samples = 1152 if version == _V1 or layer == _LAYER_2 else 576
     length = samples // 8 * kbps * 1000 // rate_hz + ((body[at + 2] >> 1) & 1)
     # A stream may change between stereo and joint stereo, but not between one channel and two.
-    return Frame(length, (version, layer, rate_index, int(body[at + 3] >> 6 == 3)))
+    return MpegFrame(length, (version, layer, rate_index, int(body[at + 3] >> 6 == 3)))
 
 
-def adts_frame(body: bytes, at: int) -> Frame | None:
+def adts_frame(body: bytes, at: int) -> MpegFrame | None:
     """Return the ADTS frame whose header is at ``at``; None if there is none."""
     if at + 6 > len(body) or body[at] != 0xFF or body[at + 1] & 0xF6 != 0xF0:
         return None
@@ -51,7 +51,7 @@ def adts_frame(body: bytes, at: int) -> Frame | None:
     length = (body[at + 3] & 3) << 11 | body[at + 4] << 3 | body[at + 5] >> 5
     if rate_index >= _ADTS_RATES or length <= 7:
         return None
-    return Frame(length, (body[at + 1], body[at + 2] & 0xFD, body[at + 3] >> 6))
+    return MpegFrame(length, (body[at + 1], body[at + 2] & 0xFD, body[at + 3] >> 6))
 
 
 class Mp3Frames:
@@ -98,7 +98,7 @@ class Mp3Frames:
         """Return the frames so far as a file, b"" without any."""
         return _info_frame(self._first, self._count) + bytes(self._frames) if self._count else b""
 
-    def _belongs(self, frame: Frame, at: int) -> bool:
+    def _belongs(self, frame: MpegFrame, at: int) -> bool:
         """Whether ``frame`` is one of this stream; the first must be followed by another one."""
         if self._stream is None:
             following = mp3_frame(self._held, at + frame.length)
@@ -108,7 +108,7 @@ class Mp3Frames:
         return frame.stream == self._stream
 
     def _add(self, frame: bytes) -> None:
-        # An encoder's own header describes a file that may not be complete, and is no sound.
+        # An encoder's own header describes a file that may not be complete, and holds no audio.
         if b"Xing" in frame[:64] or b"Info" in frame[:64] or frame[36:40] == b"VBRI":
             return
         self._first = self._first or frame

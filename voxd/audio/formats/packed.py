@@ -47,7 +47,7 @@ class PackedReader:
         try:
             return self._fresh()
         except UnusableSound:
-            # Too little yet; what is no sound at all is reported at the end.
+            # Too little yet; what holds no audio at all is reported at the end.
             return None
 
     def finish(self) -> Clip | None:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from voxd.audio.formats.mpeg import Frame, adts_frame, mp3_frame
+from voxd.audio.formats.mpeg import MpegFrame, adts_frame, mp3_frame
 
 MAX_HEAD_BYTES = 8192
 """How much of a body is looked at; with so many bytes `recognise` always decides."""
@@ -248,5 +248,5 @@ def _reaches_end(body: bytes, read: "_Reader") -> bool:
     return _walk(body, read) > len(body) - 4
 
 
-_Reader = Callable[[bytes, int], Frame | None]
+_Reader = Callable[[bytes, int], MpegFrame | None]
 _FRAMES: tuple[tuple[_Reader, Format], ...] = ((mp3_frame, Format.MP3), (adts_frame, Format.AAC))

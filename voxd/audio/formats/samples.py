@@ -17,7 +17,7 @@ MAX_HEADER_BYTES = 64 * 1024
 TOLERATED_BYTES = 512
 """How much less than promised may arrive: some servers count the header as audio."""
 
-# A header of unknown length says 0, 0x7FFFxxxx or 0xFFFFFFFF; so does, in effect, a length that nobody sends.
+# A header of unknown length says 0, 0x7FFFxxxx or 0xFFFFFFFF; a length that is never sent means the same.
 _UNKNOWN_BYTES = 0x4000_0000
 # "RIFF", the size of the file, "WAVE". RF64 and BW64 have sizes of 64 bits (EBU Tech 3306).
 _RIFFS = (b"RIFF", b"RF64", b"BW64")
@@ -107,7 +107,7 @@ class SampleReader:
         if self._read == self._samples and not is_cut:
             self._emit(self._held)
             self.missing_bytes = self._left or 0
-            # A last half sample is a slip of the vendor; nothing but a half sample is no sound.
+            # A last half sample is a slip of the vendor; a half sample alone is not audio.
             is_cut = bool(self._held) and not self._has_begun
         if is_cut:
             self.missing_bytes = MAX_HEADER_BYTES

@@ -24,7 +24,7 @@ TIMEOUT_S = 0.5
 def find_values(args: Namespace, kind: str) -> list[str]:
     """Return the values of ``kind`` that exist now, empty when nothing can be asked."""
     found: dict[str, None] = {}
-    # In the middle of a command line there is no place for an error.
+    # In the middle of a command line an error cannot be shown.
     with contextlib.suppress(VoxdError):
         for value in VALUES[kind](args):
             found[value] = None

@@ -15,7 +15,7 @@ from voxd.config.settings import Settings, warning
 from voxd.config.toml_lines import KeyPath
 from voxd.errors import ModelError
 
-# Programs whose first argument that is no option is a script.
+# Programs whose first argument that is not an option is a script.
 _INTERPRETERS = ("sh", "bash", "dash", "python", "python3", "perl", "node", "ruby", "lua")
 
 

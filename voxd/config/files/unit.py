@@ -48,7 +48,7 @@ _SPECIFIERS = {"%S": "/var/lib", "%C": "/var/cache", "%t": "/run", "%E": "/etc",
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
+class ServiceUnit:
     """The settings of a unit with its drop-ins; every value of a list setting is in it."""
 
     settings: Mapping[str, Sequence[str]]
@@ -74,7 +74,7 @@ class Unit:
         return next((Path(words[at + 1]) for at, word in enumerate(words[:-1]) if word == "--config"), None)
 
 
-def installed_unit(root: Path = Path("/")) -> Unit | None:
+def installed_unit(root: Path = Path("/")) -> ServiceUnit | None:
     """Return the installed unit of the daemon, None when there is none. Never raises."""
     directories = [root / directory for directory in UNIT_DIRECTORIES]
     main = next((text for each in directories if (text := _text(each / UNIT)) is not None), None)
@@ -85,13 +85,13 @@ def installed_unit(root: Path = Path("/")) -> Unit | None:
     for directory in reversed(directories):
         for file in _files(directory / f"{UNIT}.d"):
             drop_ins[file.name] = _text(file) or ""
-    return Unit(_parse("\n".join((main, *(drop_ins[name] for name in sorted(drop_ins))))))
+    return ServiceUnit(_parse("\n".join((main, *(drop_ins[name] for name in sorted(drop_ins))))))
 
 
 class ServiceView:
     """The files as the service sees them: its user, its groups and its sandbox."""
 
-    def __init__(self, unit: Unit, account: Account) -> None:
+    def __init__(self, unit: ServiceUnit, account: Account) -> None:
         self._account = account
         self._home = unit.environment("HOME") or "/"
         self._directory = unit.one("WorkingDirectory") or "/"
@@ -179,7 +179,7 @@ def daemon_view(file: Path | None, environ: Mapping[str, str], root: Path = Path
     return service_view(unit) if os.geteuid() == 0 or chosen == unit.config_file() else OwnView(environ)
 
 
-def service_view(unit: Unit) -> ServiceView:
+def service_view(unit: ServiceUnit) -> ServiceView:
     """Return the view of the service that ``unit`` describes."""
     name = unit.one("User", "root")
     try:
@@ -197,7 +197,7 @@ def service_view(unit: Unit) -> ServiceView:
     return ServiceView(unit, Account(name, uid, frozenset(gids)))
 
 
-def _visibility(unit: Unit) -> Iterator[tuple[str, str]]:
+def _visibility(unit: ServiceUnit) -> Iterator[tuple[str, str]]:
     """Yield paths and the setting that hides what is below them, "" for a path that is shown again."""
     home = unit.one("ProtectHome", "no")
     if home.lower() in _TRUE or home == "tmpfs":
@@ -213,7 +213,7 @@ def _visibility(unit: Unit) -> Iterator[tuple[str, str]]:
                 yield source, ""
 
 
-def _exec_rules(unit: Unit) -> Iterator[tuple[str, str]]:
+def _exec_rules(unit: ServiceUnit) -> Iterator[tuple[str, str]]:
     yield from ((path, "NoExecPaths") for path in unit.words("NoExecPaths"))
     yield from ((path, "") for path in unit.words("ExecPaths"))
 

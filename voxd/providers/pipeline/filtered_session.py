@@ -38,7 +38,7 @@ class FilteredSession(BaseProvider):
         self._waiting: asyncio.Queue[ProviderEvent] = asyncio.Queue()
         self._tasks = TaskScope("message middleware")
         self._pump: asyncio.Task[None] | None = None
-        self._replies: dict[str | None, ReplyText] = {}
+        self._replies: dict[str | None, FilteredReply] = {}
 
     @property
     def is_connected(self) -> bool:
@@ -148,7 +148,7 @@ class FilteredSession(BaseProvider):
             case events.TextTranscription():
                 return await self._transcribed(event)
             case events.TextOutput():
-                reply = self._replies.setdefault(event.response_id, ReplyText(event.response_id))
+                reply = self._replies.setdefault(event.response_id, FilteredReply(event.response_id))
                 if event.is_partial:
                     return await reply.add(event.text, self._filter)
                 del self._replies[event.response_id]
@@ -183,7 +183,7 @@ class TextFilter:
         return result.text if result is not None else None
 
 
-class ReplyText:
+class FilteredReply:
     """The words of one response, cut into clauses: a word may be split over two pieces of the vendor's."""
 
     def __init__(self, response_id: str | None) -> None:

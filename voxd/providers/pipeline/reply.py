@@ -91,7 +91,7 @@ class ReplyTask:
         if self._error is not None:
             raise self._error
         if not self.answer.spoken and not self.answer.calls:
-            # Silence is no answer: the middleware has stopped every clause, or none had words.
+            # Silence is not an answer: the middleware has stopped every clause, or none had words.
             raise stopped_error() if self._is_stopped else NoAnswer("the answer has nothing to say")
         if self.answer.spoken:
             self._report(events.TextOutput(self._text, response_id=self.response_id))
@@ -173,7 +173,7 @@ class ReplyTask:
             await self._put(piece)
 
     async def _queue_unspoken(self, splitter: ClauseSplitter) -> None:
-        """Queue the text behind the last clause; say that nothing can be spoken when there is no clause.
+        """Queue the text behind the last clause; say that nothing can be spoken when no clause was found.
 
         Raises `NoAnswer` when the model wrote nothing but thoughts.
         """

@@ -382,7 +382,7 @@ class Timers:
     async def _change(
         self, id: int, after: Callable[[LiveTimer], TimerRecord | None], what: str, *, silence: bool = True
     ) -> TimerEntry:
-        """Replace the record of ``id`` by what ``after`` makes of it; None is no change."""
+        """Replace the record of ``id`` by what ``after`` makes of it; None changes nothing."""
 
         async def change() -> TimerEntry:
             live = self._book.find(id)

@@ -117,7 +117,7 @@ def command_data(command: Command | Phrases) -> dict[str, Any]:
                 lists[name] = {"wildcard": True}
     data = {"sentences": sentences, "lists": lists}
     try:
-        # A brace alone is no word, so the normalisation would lose it.
+        # A brace alone is not a word, so the normalisation would lose it.
         for sentence in command.sentences:
             if _LONE_MARK.search(_SYNTAX.sub("", sentence)):
                 raise ValueError(f"{sentence!r} has a bracket without its other half")

@@ -26,7 +26,7 @@ class ReplyReader(ABC):
         """Whether nothing follows, not even the usage."""
         self._provider = provider
         self._drafts = ToolCallAssembler(known)
-        # "stop", "length", "refusal" or "error" once the vendor has told it.
+        # "stop", "length", "refusal" or "error" once the vendor has sent it.
         self._reason = ""
         self._complaint = ""
 

@@ -118,7 +118,7 @@ class ToolCallAssembler:
             return False
         is_complete = _is_object(draft.text)
         if sent.id and draft.id and sent.id != draft.id:
-            # vLLM made up another id for every fragment: one that continues open arguments is no new call.
+            # vLLM made up another id for every fragment: one that continues open arguments is not a new call.
             is_open = bool(draft.pieces) and not is_complete
             return not (is_open and sent.name == draft.name and not sent.text.lstrip().startswith("{"))
         if is_complete:

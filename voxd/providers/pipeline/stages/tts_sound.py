@@ -94,7 +94,7 @@ class SoundDecoder:
         self._packed: PackedReader | None = None
 
     async def feed(self, data: bytes) -> list[Clip]:
-        """Return the clips that ``data`` completes. Raises `ProviderError` when it is no sound."""
+        """Return the clips that ``data`` completes. Raises `ProviderError` when it is not audio."""
         return self._noted(await self._read(data, is_last=False))
 
     async def finish(self) -> list[Clip]:

@@ -253,7 +253,7 @@ class TextDone(msgspec.Struct, tag="response.output_text.done"):
     response_id: str = ""
 
 
-class RateLimit(msgspec.Struct):
+class RateLimitFrame(msgspec.Struct):
     """What is left of ``limit`` until ``reset_seconds`` from now."""
 
     name: str = ""
@@ -265,7 +265,7 @@ class RateLimit(msgspec.Struct):
 class RateLimitsUpdated(msgspec.Struct, tag="rate_limits.updated"):
     """What the vendor still allows."""
 
-    rate_limits: list[RateLimit]
+    rate_limits: list[RateLimitFrame]
 
 
 class ErrorFrame(msgspec.Struct, tag="error"):

@@ -274,7 +274,7 @@ class RealtimeReader:
                 return tuple(event for each in frame.rate_limits for event in self._limit(each))
         return ()
 
-    def _limit(self, limit: frames.RateLimit) -> list[ProviderEvent]:
+    def _limit(self, limit: frames.RateLimitFrame) -> list[ProviderEvent]:
         found: list[ProviderEvent] = [
             events.RateLimitUpdated(limit.name, limit.limit, limit.remaining, limit.reset_seconds)
         ]
