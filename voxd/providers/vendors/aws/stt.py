@@ -168,9 +168,10 @@ def _update(results: Sequence[_Result]) -> TranscriptUpdate | None:
     partials = [result for result in results if result.is_partial]
     if not results:
         return None
+    words = tuple(word for result in finals for word in result.words)
     return TranscriptUpdate(
         committed=" ".join(result.text for result in finals),
-        words=tuple(word for result in finals for word in result.words),
+        words=words if any(speaker is not None for speaker, _ in words) else (),
         processed_s=max(result.end_time for result in finals) if finals else None,
         partial=" ".join(result.text for result in partials) if partials else None,
         stable=bool(partials) and all(result.stable for result in partials),
