@@ -275,6 +275,7 @@ async def test_a_close_without_sound_is_not_an_answer(build: Build, server: Stre
             "insufficient_quota",
         ),
         (hang_up(after_bytes=101, code=1008, reason="system_busy"), ConnectionFailed, "overloaded"),
+        (say('{"error": {"code": 1008, "status": "system_busy"}}'), ConnectionFailed, "overloaded"),
         (say('{"audio": 7}'), StreamError, "bad_frame"),
         (say('{"audio": "%%%"}'), StreamError, "bad_frame"),
         (say("[" * 5000), StreamError, "bad_frame"),

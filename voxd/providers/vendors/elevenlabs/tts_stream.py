@@ -36,8 +36,9 @@ class _Frame(msgspec.Struct):
 
     audio: bytes | None = None
     is_final: bool | None = msgspec.field(default=None, name="isFinal")
-    message: str | None = None
-    error: str | None = None
+    # Of any shape: `parse_refusal` reads it.
+    message: Any = None
+    error: Any = None
 
 
 class ElevenLabsStreamTts(SocketTextToSpeech[ElevenLabsTtsOptions]):
@@ -123,6 +124,9 @@ class ElevenLabsStreamTts(SocketTextToSpeech[ElevenLabsTtsOptions]):
     def _read(self, message: str | bytes) -> _Frame:
         try:
             frame = lenient.decode(message, _Frame)
+            # Anything else may be ill-typed, but the audio is what a frame is about.
+            if frame.audio is None and msgspec.json.decode(message).get("audio") is not None:
+                raise msgspec.ValidationError("audio that is not base64")
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             msg = "the vendor sent an invalid message"
             raise StreamError(msg, provider=self.name, code="bad_frame") from None
