@@ -236,6 +236,110 @@ def test_a_refusal_is_understood_in_every_shape(body: Any, expected: RefusalText
     assert parse_refusal({}, encoded(body)) == expected
 
 
+NGINX = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1>"
+PYDANTIC = [
+    {"type": "missing", "loc": ["body", "voice"], "msg": "Field required", "input": None},
+    {"type": "missing", "loc": ["body", "model"], "msg": "Field required", "input": None},
+]
+FIELDS = "voice: Field required; model: Field required"
+
+
+@pytest.mark.parametrize(
+    ("body", "name", "message"),
+    [
+        # OpenAI, with its fields as proxies retype them.
+        ({"error": {"message": "m", "type": "invalid_request_error", "code": None}}, "", "m"),
+        ({"error": {"message": "m", "code": 400.0}}, "", "m"),
+        ({"error": {"message": ["a", "b"], "code": "x_y"}}, "x_y", "a; b"),
+        ({"error": {"message": {"content": 1, "message": "m"}, "code": ["x"]}}, "", "m"),
+        ({"error": {"message": 7, "code": "x_y"}}, "x_y", ""),
+        ({"error": ["a is wrong", "b is wrong"]}, "", "a is wrong; b is wrong"),
+        ({"error": {"error": {"code": "x_y", "message": "m"}}}, "x_y", "m"),
+        # Azure: its gateway, a filter, a deployment.
+        ({"statusCode": 401, "message": "Access denied due to a key"}, "", "Access denied due to a key"),
+        (
+            {"error": {"message": "m", "code": "content_filter", "status": 400, "innererror": {"code": "R"}}},
+            "content_filter",
+            "m",
+        ),
+        ({"error": {"code": "DeploymentNotFound", "message": "m"}}, "DeploymentNotFound", "m"),
+        # Google puts the error of a stream into a list.
+        ([{"error": {"code": 400, "message": "m", "status": "INVALID_ARGUMENT"}}], "INVALID_ARGUMENT", "m"),
+        # AWS
+        ({"__type": "com.amazon.coral#ThrottlingException", "message": "m"}, "ThrottlingException", "m"),
+        (b"<ErrorResponse><Error><Code>Throttling</Code><Message>m &amp; n</Message>", "Throttling", "m & n"),
+        # Deepgram, ElevenLabs, AssemblyAI, and any other server of FastAPI.
+        ({"err_code": "Bad Request", "err_msg": "m", "request_id": 7}, "", "m"),
+        ({"category": None, "message": "m", "details": {"x": 1}}, "", "m"),
+        ({"detail": PYDANTIC}, "", FIELDS),
+        ({"detail": {"status": 7, "message": "m"}}, "", "m"),
+        ({"detail": {"error": {"message": "m"}}}, "", "m"),
+        ({"error": "the audio_url is wrong", "status": "error"}, "", "the audio_url is wrong"),
+        # vLLM before and after 0.10, llama.cpp, LiteLLM, Mistral, Cloudflare, Ollama.
+        ({"object": "error", "message": "m", "type": "BadRequestError", "param": None, "code": 400}, "", "m"),
+        ({"error": {"message": "m", "type": "NotFoundError", "param": None, "code": 404}}, "", "m"),
+        (
+            {"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}},
+            "",
+            "Loading model",
+        ),
+        ({"error": {"message": "m", "type": "None", "param": "None", "code": "429"}}, "", "m"),
+        ({"object": "error", "message": {"detail": PYDANTIC}, "type": "invalid", "code": None}, "", FIELDS),
+        ({"success": False, "errors": [{"code": 10000, "message": "m"}], "result": None}, "", "m"),
+        ({"error": "model 'x' not found"}, "", "model 'x' not found"),
+        # The vendor's own body inside that of a gateway.
+        ({"error": {"message": '{"error": {"message": "m", "code": 400}}', "code": 400}}, "", "m"),
+        # RFC 9457, OAuth, Spring, Apigee.
+        ({"type": "about:blank", "title": "t t", "detail": "m m", "status": 404}, "", "m m"),
+        ({"error": "invalid_client", "error_description": "m m"}, "", "m m"),
+        ({"timestamp": 1, "status": 404, "error": "Not Found", "path": "/"}, "", "Not Found"),
+        ({"fault": {"faultstring": "m", "detail": {"errorcode": "x"}}}, "", "m"),
+        # What is no JSON.
+        (NGINX, "", "502 Bad Gateway"),
+        (b"404 page not found\n", "", "404 page not found"),
+        (b'"Unauthorized access"', "", "Unauthorized access"),
+        (b'event: error\ndata: {"error": {"message": "m", "code": 500}}\n\n', "", "m"),
+        (b'\xef\xbb\xbf{"error": {"message": "m"}}', "", "m"),
+        (b'{"error": {"message": "cut o', "", ""),
+        (b"\x00\x01", "", ""),
+        (b"", "", ""),
+        (b"null", "", ""),
+    ],
+    ids=str,
+)
+def test_a_field_of_another_type_only_loses_itself(body: Any, name: str, message: str) -> None:
+    raw = body if isinstance(body, bytes) else encoded(body)
+    found = parse_refusal({}, raw)
+    assert found.message == message
+    assert not name or found.name == name
+    # The message reaches the user by every reader.
+    for reader in (faults.error_for_refusal, read):
+        assert str(reader("vendor", 422, {}, raw)).startswith(message)
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["error", "message", "detail", "code", "type", "loc"]), inner)
+    ),
+    max_leaves=12,
+)
+
+
+@examples(100)
+@given(JSON_VALUES)
+def test_no_shape_of_an_error_loses_a_message_beside_it(value: Any) -> None:
+    assert parse_refusal({}, encoded({"status": value, "code": value, "message": "because of it"})).message
+    error = faults.error_for_refusal("vendor", 400, {}, encoded({"error": value}))
+    assert str(error)
+
+
+def test_the_name_of_a_permanent_error_may_be_its_type() -> None:
+    body = encoded({"error": {"message": "m", "type": "insufficient_quota", "code": 429}})
+    assert faults.error_for_refusal("openai", 429, {}, body).code == "insufficient_quota"
+
+
 def test_amazon_names_it_in_a_header() -> None:
     headers = {"x-amzn-errortype": "ThrottlingException:http://internal/"}
     assert parse_refusal(headers, b'{"message":"m"}') == RefusalText("ThrottlingException", "m")

@@ -3,13 +3,15 @@
 Error and close codes are those of OpenAI's GA Realtime API (2026-05-12) and of RFC 6455, section 7.4.1.
 """
 
+import html
 import os
+import re
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -68,21 +70,7 @@ _UNNAMED: Mapping[int, str] = MappingProxyType({409: "conflict", 413: "too_big"}
 
 # Characters of a vendor's message that are kept: it goes into a log line and a status display.
 _MAX_TEXT = 300
-
-
-class _ErrorObject(msgspec.Struct):
-    """``error`` in the body of a refusal. Google's ``code`` is the HTTP status, a number and not a name."""
-
-    code: str | int | None = None
-    message: str | None = None
-
-    @property
-    def name(self) -> str:
-        return self.code if isinstance(self.code, str) else ""
-
-
-class _ErrorBody(msgspec.Struct):
-    error: _ErrorObject | str
+_MAX_BODY_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +123,13 @@ def error_for_refusal(provider: str, status: int, headers: Mapping[str, str], bo
 
     The names of ``headers`` are lower case. ``x-should-retry`` does not apply to keys and credit.
     """
-    found = _parse_error(body)
-    message = (found.message or f"the vendor answered with HTTP status {status}")[:_MAX_TEXT]
-    if found.name in _PERMANENT:
-        return error_for_code(provider, found.name, message)
+    content = _content(body)
+    message = (_message(content) or f"the vendor answered with HTTP status {status}")[:_MAX_TEXT]
+    # Some put the name of a permanent error only into the type.
+    known = (each for each in _names(content, ("type",)) if each in _PERMANENT or each in _TOO_LONG)
+    name = next(_names(content, ("code", "__type")), "") or next(known, "")
+    if name in _PERMANENT:
+        return error_for_code(provider, name, message)
     # 403 too: several vendors answer it for a key without the right to a model.
     if status in {401, 403} or (status == 400 and _GOOGLE_BAD_KEY in body):
         return AuthenticationError(message, provider=provider)
@@ -146,7 +137,7 @@ def error_for_refusal(provider: str, status: int, headers: Mapping[str, str], bo
     if status == 402:
         return error_for_code(provider, "insufficient_quota", message)
     wait_s = retry_after_s(headers)
-    error = _by_status(provider, status, found.name, message, wait_s)
+    error = _by_status(provider, status, name, message, wait_s)
     if error.retry_after_s is None:
         error.retry_after_s = wait_s
     verdict = should_retry(headers)
@@ -276,14 +267,6 @@ def error_for_close(provider: str, end: CloseReason) -> ProviderError:
     return ConnectionFailed(end.reason, provider=provider, code=end.code)
 
 
-def _parse_error(body: bytes) -> _ErrorObject:
-    try:
-        error = msgspec.json.decode(body, type=_ErrorBody).error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _ErrorObject()
-    return _ErrorObject(message=error) if isinstance(error, str) else error
-
-
 @dataclass(frozen=True, slots=True)
 class ErrorMeaning:
     """Our code, class and hint for a vendor's error name."""
@@ -302,25 +285,18 @@ SLOW_DOWN = ErrorMeaning(RateLimited.code, RateLimited, retryable=True)
 BUSY = ErrorMeaning("overloaded", ConnectionFailed, retryable=True, hint="wait: the vendor is overloaded")
 
 
-class _Detail(msgspec.Struct):
-    status: str | int | None = None
-    code: str | int | None = None
-    message: str | None = None
-    msg: str | None = None
-
-
-class _RefusalBody(msgspec.Struct):
-    """The union of the fields that our vendors use in a refusal."""
-
-    detail: _Detail | list[_Detail] | str | None = None
-    error: _Detail | str | None = None
-    err_code: str | None = None
-    err_msg: str | None = None
-    category: str | None = None
-    code: str | int | None = None
-    message: str | None = None
-    # AWS writes it with a capital letter in some services.
-    Message: str | None = None
+# Where the error is: OpenAI and most others, FastAPI, Cloudflare, Mistral (an object as the message), Apigee.
+_INNER = ("error", "detail", "errors", "message", "fault", "exception")
+# In this order of preference: a name is more exact the deeper it is.
+_NAMES = ("status", "code", "err_code", "category", "error_code", "errorCode", "__type")
+_MESSAGES = (
+    *("message", "msg", "err_msg", "error_message", "errorMessage", "Message", "error_description"),
+    *("faultstring", "description", "detail", "error", "errors", "details", "fault", "exception", "title"),
+)
+_MAX_DEPTH = 8
+# The page of a proxy (nginx, Cloudflare) and the XML of AWS and Azure.
+_MARKED_UP = re.compile(r"<(title|message)[^>]*>([^<]+)<", re.IGNORECASE)
+_XML_NAME = re.compile(r"<code>([\w.]+)<", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,27 +308,81 @@ class RefusalText:
 
 
 def parse_refusal(headers: Mapping[str, str], body: bytes) -> RefusalText:
-    """Return the name and message of a refusal, both "" for a body in an unknown format."""
-    try:
-        found = msgspec.json.decode(body, type=_RefusalBody)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        found = _RefusalBody()
+    """Return the name and message of a refusal, whatever its format; both "" where nothing is legible.
+
+    A field of another type than usual only loses itself.
+    """
+    content = _content(body)
     # AWS puts the name into a header, followed by ":" and a URL (smithy, protocol restJson1).
     aws_name = headers.get("x-amzn-errortype", "").partition(":")[0]
-    # FastAPI servers, and so ElevenLabs and most self-hosted ones, send `detail`; the others `error`.
-    detail = found.detail if found.detail else found.error
-    if isinstance(detail, list):
-        detail = detail[0]
-    if isinstance(detail, str):
-        # ElevenLabs sends the bare error name, FastAPI servers a sentence.
-        one_word = detail.replace("_", "").isalnum()
-        detail = _Detail(code=detail) if one_word else _Detail(message=detail)
-    detail = detail or _Detail()
-    # In this order of preference. A number is an HTTP status again, not a name.
-    names = (aws_name, detail.status, detail.code, found.err_code, found.category, found.code)
-    messages = (detail.message, detail.msg, found.err_msg, found.message, found.Message)
-    name = next((each for each in names if isinstance(each, str) and each), "")
-    return RefusalText(name, next((each for each in messages if each), ""))
+    name, message = aws_name or next(_names(content, _NAMES), ""), _message(content)
+    # A word alone is a name: ElevenLabs sends it so, FastAPI servers a sentence.
+    if not name and isinstance(content, Mapping) and message.replace("_", "").isalnum():
+        bare = next((content[key] for key in ("detail", "error") if content.get(key) == message), "")
+        name, message = (message, "") if bare else (name, message)
+    return RefusalText(name, "" if message == name else message)
+
+
+def _content(body: bytes) -> Any:
+    """Return the JSON in ``body``, or what a page or a text says; None for anything else."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    text = body[:_MAX_BODY_BYTES].decode("utf-8-sig", errors="replace").strip()
+    # A refusal in the format of the stream that was asked for.
+    if found := re.search(r"^data:\s*([\[{].*)$", text, re.MULTILINE):
+        return _content(found[1].encode())
+    if text.startswith("<"):
+        marked, name = _MARKED_UP.search(text), _XML_NAME.search(text)
+        return {"message": html.unescape(marked[2]) if marked else "", "code": name[1] if name else ""}
+    text = " ".join(text.split())
+    is_legible = text.isprintable() and "\ufffd" not in text
+    if text.startswith("\ufeff") or body.startswith(b"\xef\xbb\xbf"):
+        return _content(body.removeprefix(b"\xef\xbb\xbf"))
+    return text if is_legible and not text.startswith(("{", "[")) else None
+
+
+def _names(content: Any, keys: Sequence[str], depth: int = _MAX_DEPTH) -> Iterator[str]:
+    """Yield the error names under ``keys``, the innermost first. A number is an HTTP status, not a name."""
+    if isinstance(content, list) and content:
+        yield from _names(content[0], keys, depth - 1)
+    if not isinstance(content, Mapping) or depth <= 0:
+        return
+    for key in _INNER:
+        yield from _names(content.get(key), keys, depth - 1)
+    for key in keys:
+        value = content.get(key)
+        # AWS writes a namespace before "#"; Python servers print None.
+        name = value.rpartition("#")[2].strip() if isinstance(value, str) else ""
+        if name and not name.isdigit() and name not in {"None", "null", "error"}:
+            yield name
+    # A word beside a message that is a text: {"error": "quota_exceeded", "message": "…"}.
+    beside = content.get("error")
+    if isinstance(beside, str) and isinstance(content.get("message"), str) and " " not in beside.strip():
+        yield from filter(None, [beside.strip()])
+
+
+def _message(content: Any, depth: int = _MAX_DEPTH) -> str:
+    """Return what ``content`` says to people, "" for nothing."""
+    if depth <= 0:
+        return ""
+    if isinstance(content, str):
+        text = " ".join(content.split())
+        # Gateways put the vendor's body into the message.
+        inner = _content(text.encode(errors="replace")) if text.startswith(("{", "[")) else None
+        return _message(inner, depth - 1) or text
+    if isinstance(content, list):
+        return "; ".join(dict.fromkeys(filter(None, (_message(each, depth - 1) for each in content))))
+    if not isinstance(content, Mapping):
+        return ""
+    inner = [content[key] for key in _INNER if isinstance(content.get(key), Mapping | list)]
+    texts = (_message(each, depth - 1) for each in (*inner, *map(content.get, _MESSAGES)))
+    text = next(filter(None, texts), "")
+    # Pydantic names the field that is wrong, below "body".
+    where = content.get("loc")
+    fields = [str(each) for each in where if each != "body"] if isinstance(where, list) else []
+    return f"{'.'.join(fields)}: {text}" if text and fields else text
 
 
 def refusal_reader(table: Mapping[str, ErrorMeaning]) -> RefusalReader:

@@ -11,8 +11,9 @@ from voxd.errors import ConnectionFailed, ProviderError
 from voxd.frames import Clip
 from voxd.net import faults
 from voxd.net.endpoint import belongs_to, require_key
-from voxd.net.faults import RefusalReader
+from voxd.net.faults import RefusalReader, parse_refusal
 from voxd.net.transport import Access, Budget, HttpRequest, HttpResponse
+from voxd.net.waits import requested_wait_s
 from voxd.providers.pipeline.stages.contract import Transcription, TranscriptionRequest
 from voxd.providers.pipeline.stages.stt_upload import FLAC_TYPE, UploadSpeechToText, parse_answer
 from voxd.providers.usage import Usage
@@ -27,13 +28,6 @@ _REJECTS_GET = frozenset({"model_not_found", "refused"})
 
 class _Answer(msgspec.Struct):
     text: str
-
-
-class _ErrorBody(msgspec.Struct):
-    """An error response; for a model that is loading it contains the expected duration."""
-
-    error: str | list[str] = ""
-    estimated_time: float | None = None
 
 
 class HuggingFaceStt(UploadSpeechToText):
@@ -84,20 +78,13 @@ class HuggingFaceStt(UploadSpeechToText):
 
 def refused(provider: str, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
     """Return the error for an HTTP error response of Hugging Face, whose ``error`` is a text or a list."""
-    try:
-        reported = msgspec.json.decode(body, type=_ErrorBody)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return faults.error_for_refusal(provider, status, headers, body)
-    message = reported.error if isinstance(reported.error, str) else "; ".join(reported.error)
+    message = parse_refusal(headers, body).message
     # Not a payment of this request: the credits of the account are used up.
     if status == 402:
         return faults.error_for_code(provider, "insufficient_quota", message)
     # The model is being loaded; ``estimated_time`` is in seconds.
     if status == 503:
-        wait_s = reported.estimated_time
+        wait_s = requested_wait_s(headers, body)
         msg = message or "the model is not loaded yet"
         return ConnectionFailed(msg, provider=provider, code="overloaded", retry_after_s=wait_s)
-    error = faults.error_for_refusal(provider, status, headers, body)
-    if message:
-        error.args = (message[:300],)
-    return error
+    return faults.error_for_refusal(provider, status, headers, body)
