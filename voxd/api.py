@@ -48,7 +48,7 @@ class DeviceApi(Protocol):
         """Answer a typed question. Raises `Busy`."""
 
     async def ask_audio(self, wav: bytes, *, speak: bool) -> QuestionResult:
-        """Answer a spoken question given as a WAV file. Raises `Busy`, `InvalidRequest`."""
+        """Answer a spoken question given as a sound file of any format. Raises `Busy`, `InvalidRequest`."""
 
     def repeat(self) -> None:
         """Say the last reply again."""

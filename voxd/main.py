@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from voxd import __version__
-from voxd.audio.files import read_wav
+from voxd.audio.files import read_sound
 from voxd.cli.exits import USAGE
 from voxd.cli.output import adapt_hint, prepare_streams
 from voxd.cli.screen import Screen, print_line
@@ -84,7 +84,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--once",
         type=Path,
-        metavar="FILE.wav",
+        metavar="FILE",
         help="answer this recording and exit 0; exit 1 if it has no wake word",
     )
     version = f"voxd {__version__}"
@@ -263,9 +263,9 @@ def run(args: argparse.Namespace) -> int:
     """Read the configuration and serve; returns the exit code."""
     if args.once:
         if reason := reason_not_readable(args.once):
-            raise VoxdError(f"{args.once} {reason}", hint="name a WAV file", code="no_input")
+            raise VoxdError(f"{args.once} {reason}", hint="name a sound file", code="no_input")
         # Read here only to refuse it before anything starts; the capture process reads it again.
-        read_wav(args.once)
+        read_sound(args.once)
     loaded = load(args.config, get_facts=config_facts, environ=os.environ, overrides=_overrides(args))
     # The screen shows the turns, so the log needs only warnings.
     level = "warning" if args.show and loaded.config.log.level == "info" else loaded.config.log.level

@@ -15,8 +15,9 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.audio.formats.made import RATE_HZ, TONE_PCM, alike, coded
 from tests.properties import examples
-from voxd.audio.files import decode_flac, encode_flac, read_wav, wav_bytes, write_wav
+from voxd.audio.files import decode_flac, encode_flac, read_sound, read_wav, wav_bytes, write_wav
 from voxd.errors import AudioError, InvalidRequest
 from voxd.frames import Clip
 
@@ -232,3 +233,55 @@ def test_flac_works_without_memory_that_is_both_writable_and_executable() -> Non
     if done.stdout.strip() == "too old":
         pytest.skip("this kernel cannot deny it to one process")
     assert done.stdout.strip() == "True", done.stderr
+
+
+@pytest.mark.parametrize("name", ["question.wav", "question", "question.m4a"])
+@pytest.mark.parametrize(
+    "form", ["WAV", "WAV MS_ADPCM", "RF64", "MP3", "MP3 ID3", "OGG", "FLAC", "AIFF", "AU", "CAF"]
+)
+def test_a_sound_is_read_by_its_content_whatever_its_name(form: str, name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(coded(form))
+    clip = read_sound(tmp_path / name)
+    assert clip.rate_hz == RATE_HZ
+    assert alike(clip.pcm, TONE_PCM)
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"", "an empty file"),
+        (b"\0\0\0\x20ftypM4A \0\0\0\0M4A mp42isom", "an M4A or MP4 file"),
+        (b"\x1aE\xdf\xa3\x9fB\x86\x81\x01B\xf7\x81\x01webm", "a WebM or Matroska file"),
+        (b"#!AMR\n" + bytes(64), "an AMR file"),
+        (b'{"error": "no sound"}', "JSON"),
+        (b"<!doctype html><html><body>Log in", "a web page"),
+        (b"set a timer for ten minutes", "text"),
+        (bytes(6400), "a file of unknown format"),
+        (b"ID3\x04\x00\x00\x00\x00\x00\x05hello" + bytes(100), "an MP3 file: it is damaged"),
+        (coded("FLAC")[:60], "a FLAC file: it is damaged"),
+        (b"OggS\0" + bytes(100), "an Ogg file: it is damaged"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_cannot_be_decoded_is_named(data: bytes, what: str) -> None:
+    with pytest.raises(InvalidRequest, match=f"cannot decode {what}") as caught:
+        read_sound(data)
+    assert caught.value.code == "invalid_request"
+    assert "ffmpeg" in caught.value.hint
+
+
+def test_a_small_file_cannot_fill_the_memory() -> None:
+    target = io.BytesIO()
+    soundfile.write(target, np.zeros(700 * 8000, np.int16), 8000, format="FLAC")
+    with pytest.raises(InvalidRequest, match="longer than 600 s"):
+        read_sound(target.getvalue())
+
+
+@pytest.mark.parametrize("form", ["AIFF", "AU", "CAF", "W64", "RF64", "WAV"])
+@pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE", "PCM_24", "ALAW"])
+def test_every_encoding_of_a_container_has_its_level(form: str, subtype: str) -> None:
+    target = io.BytesIO()
+    meant = np.frombuffer(TONE_PCM, "<i2") / 32_768
+    soundfile.write(target, meant, RATE_HZ, format=form, subtype=subtype)
+    heard = np.frombuffer(read_sound(target.getvalue()).pcm, "<i2") / 32_768
+    assert np.abs(heard - meant).max() < 0.02

@@ -1,4 +1,4 @@
-"""WAV and FLAC files: read into mono 16-bit sound and written from it.
+"""Sound files: read into mono 16-bit sound, and WAV and FLAC written from it.
 
 FLAC is lossless at half the size of WAV: utterances are uploaded and stored in it.
 """
@@ -11,34 +11,64 @@ from typing import BinaryIO
 
 import numpy as np
 
+from voxd.audio.formats.packed import MAX_DECODED_S, decode
+from voxd.audio.formats.recognise import MAX_HEAD_BYTES, Format, recognise
+from voxd.audio.formats.samples import UnusableSound
 from voxd.errors import AudioError, InvalidRequest
 from voxd.frames import BYTES_PER_SAMPLE, Clip
 
-# The longest clip to decode: FLAC shrinks silence a thousandfold, so a small file could fill the memory.
-MAX_DECODED_S = 600.0
-
 _HINT = "send an uncompressed WAV file: 8, 16, 24 or 32 bit PCM, or floating point"
+_FILE_HINT = "send a WAV, MP3, FLAC, Ogg or AIFF file, such as `ffmpeg -i FILE question.wav` writes"
 _EXTENSIBLE = 0xFFFE
 _PCM = 1
-# Floating point, A-law and mu-law (RFC 2361): the wave module refuses them.
-_SOUNDFILE_TAGS = (3, 6, 7)
 # Programs that write WAV to a pipe put this length or a larger one for "unknown".
 _UNKNOWN_LENGTH = 0x7FFF_0000
 _SUBFORMAT_OFFSET = 24
 
 
+def read_sound(source: bytes | Path) -> Clip:
+    """Return the clip in a file of any format that can be decoded, its channels averaged, at its own rate.
+
+    The content decides, not the name. MP3 and the like take some milliseconds: call it in a thread. Raises
+    `InvalidRequest` for a file without sound, a longer one than `MAX_DECODED_S`, an incomplete WAV file, and
+    a path that cannot be read.
+    """
+    data = _bytes_of(source)
+    form = recognise(data[:MAX_HEAD_BYTES], is_whole=len(data) <= MAX_HEAD_BYTES)
+    if form is Format.WAV:
+        return read_wav(data)
+    if form is None or not form.is_packed:
+        what = "a file of unknown format" if form in {None, Format.SAMPLES} else form.value
+        raise InvalidRequest(f"cannot decode {what if data else 'an empty file'}", hint=_FILE_HINT)
+    try:
+        clip = decode(data, form)
+    except UnusableSound:
+        raise InvalidRequest(f"cannot decode {form.value}: it is damaged", hint=_FILE_HINT) from None
+    if clip.duration_s >= MAX_DECODED_S:
+        hint = f"send at most {MAX_DECODED_S:.0f} s"
+        raise InvalidRequest(f"the sound is longer than {MAX_DECODED_S:.0f} s", hint=hint)
+    _check_rate(clip.rate_hz)
+    return clip
+
+
 def read_wav(source: bytes | Path) -> Clip:
-    """Return the clip in an uncompressed WAV file, its channels averaged, at its own rate.
+    """Return the clip in a WAV file, its channels averaged, at its own rate.
 
     Raises `InvalidRequest` for anything but a complete WAV file, and for a path that cannot be read.
     """
+    data = _plain(_bytes_of(source))
+    # The wave module reads integers of plain RIFF only (not A-law, ADPCM, RF64, big endian).
+    is_plain = data[:4] == b"RIFF" and _format_tag(data) in {0, _PCM}
+    return _read_pcm(data) if is_plain or not data else _read_scaled(data)
+
+
+def _bytes_of(source: bytes | Path) -> bytes:
     try:
-        data = _plain(source if isinstance(source, bytes) else source.read_bytes())
+        return source if isinstance(source, bytes) else source.read_bytes()
     except OSError as error:
         raise InvalidRequest(
-            f"cannot read {source!s}: {error.strerror}", hint="name a WAV file that the daemon may read"
+            f"cannot read {source!s}: {error.strerror}", hint="name a sound file that the daemon may read"
         ) from error
-    return _read_scaled(data) if _format_tag(data) in _SOUNDFILE_TAGS else _read_pcm(data)
 
 
 def _read_pcm(data: bytes) -> Clip:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from voxd.audio.device_names import card_number
-from voxd.audio.files import read_wav
+from voxd.audio.files import read_sound
 from voxd.audio.process import AudioProcess
 from voxd.audio.ring import Ring
 from voxd.audio.sound import to_rate
@@ -265,7 +265,7 @@ class Microphone:
     async def _virtual_clip(self) -> Clip:
         if self._config.virtual_input:
             named = self._config.virtual_input
-            clip = await asyncio.to_thread(lambda: read_wav(Path(os.path.expanduser(named))))
+            clip = await asyncio.to_thread(lambda: read_sound(Path(os.path.expanduser(named))))
         elif self._demonstration is not None:
             clip = await self._demonstration()
         else:

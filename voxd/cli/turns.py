@@ -65,7 +65,11 @@ def register(subparsers: Any) -> None:
         ),
     )
     ask.add_argument("text", nargs="*", metavar="TEXT", help="the question; - reads standard input")
-    ask.add_argument("--audio", metavar="FILE", help="a spoken question: a WAV file; - reads standard input")
+    ask.add_argument(
+        "--audio",
+        metavar="FILE",
+        help="a spoken question: a WAV, MP3, FLAC or Ogg file; - reads standard input",
+    )
     ask.add_argument("--speak", action="store_true", help="speak the answer as well")
     ask.set_defaults(run=ask_question, parser=ask)
     last = subparsers.add_parser(

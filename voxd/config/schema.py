@@ -49,7 +49,7 @@ class Audio(Section, frozen=True):
     ] = 1.5
     volume_percent: Annotated[int, Meta(ge=0, le=100, description="Output volume at first start")] = 70
     virtual_input: Annotated[
-        str, Meta(description='WAV file for the virtual microphone; "" for a spoken demonstration')
+        str, Meta(description='Sound file for the virtual microphone; "" for a spoken demonstration')
     ] = ""
 
 

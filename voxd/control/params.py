@@ -30,7 +30,7 @@ class Ask(msgspec.Struct, frozen=True):
 
 
 class AskAudio(msgspec.Struct, frozen=True):
-    """A spoken question: a WAV file in base64."""
+    """A spoken question: a sound file of any format in base64."""
 
     # msgspec decodes the base64 of a field of type bytes (RFC 4648).
     wav_base64: bytes

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from voxd.audio.files import read_wav
+from voxd.audio.files import read_sound
 from voxd.audio.sound import to_rate
 from voxd.config.schema import WakeWord
 from voxd.errors import InvalidRequest
@@ -23,9 +23,12 @@ _BLOCK_SAMPLES = samples_from_ms(40)
 _QUIET_SAMPLES = samples_from_s(1.0)
 
 
-def recorded_question(wav: bytes, words: tuple[WakeWord, ...], models_dir: Path) -> Clip:
-    """Return the question in ``wav``, a WAV file: 16 kHz, without its wake word. Raises `InvalidRequest`."""
-    clip = read_wav(wav)
+def recorded_question(sound: bytes, words: tuple[WakeWord, ...], models_dir: Path) -> Clip:
+    """Return the question in ``sound``, a file of any format: 16 kHz, without its wake word.
+
+    Raises `InvalidRequest`.
+    """
+    clip = read_sound(sound)
     if clip.duration_s > MAX_QUESTION_S:
         raise InvalidRequest(
             f"the recording is {clip.duration_s:.0f} s long", hint=f"send at most {MAX_QUESTION_S:.0f} s"

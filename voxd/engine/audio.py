@@ -53,13 +53,15 @@ def as_bytes(audio: object) -> bytes:
 
 
 def clip_of(audio: bytes, rate_hz: int) -> Clip:
-    """Return ``audio``, a WAV file or raw PCM at ``rate_hz``, as a clip. Raises `InvalidRequest`."""
-    # The first bytes of a WAV file: RIFF, the length in four bytes, WAVE.
-    if audio[:4] != b"RIFF" or audio[8:12] != b"WAVE":
-        return Clip(audio, rate_hz)
-    from voxd.audio.files import read_wav
+    """Return ``audio``, raw PCM at ``rate_hz`` or a file of any format, as a clip; call it in a thread.
 
-    return read_wav(audio)
+    Raises `InvalidRequest` for what cannot be decoded.
+    """
+    from voxd.audio.files import read_sound
+    from voxd.audio.formats.recognise import MAX_HEAD_BYTES, Format, recognise
+
+    form = recognise(audio[:MAX_HEAD_BYTES], is_whole=len(audio) <= MAX_HEAD_BYTES)
+    return Clip(audio, rate_hz) if form in {None, Format.SAMPLES} else read_sound(audio)
 
 
 def make_microphone(

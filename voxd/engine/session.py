@@ -195,7 +195,7 @@ class EngineSession:
     async def send_recording(self, recording: bytes, *, respond: bool) -> None:
         """Send a recording, with ``respond`` also request a reply. Raises `VoxdError`."""
         rate_hz = self.config.sample_rate
-        clip = audio.clip_of(recording, rate_hz)
+        clip = await asyncio.to_thread(audio.clip_of, recording, rate_hz)
         pcm = audio.converter(clip.rate_hz, rate_hz).feed(clip.pcm, last=True)
         if self._replying:
             await self.interrupt(None)

@@ -255,11 +255,12 @@ class VoiceEngine(Callbacks):
 
     @engine_call
     async def send_recorded_audio(self, audio_data: bytes, auto_respond: bool = True) -> None:
-        """Send a whole recording: raw PCM at ``config.sample_rate``, or a WAV file at any rate.
+        """Send a whole recording: raw PCM at ``config.sample_rate``, or a WAV, MP3, FLAC, Ogg or AIFF file.
 
-        It replaces audio that was sent before and not answered, and it ends a reply in progress. Without
+        The file may have any rate. It replaces audio that was sent before and not answered, and it ends a
+        reply in progress. Without
         ``auto_respond`` the reply follows `commit`, or the next turn; a vendor that detects turns
-        (``vad_type`` "server") decides itself when to reply. Raises `InvalidRequest` for a broken WAV file,
+        (``vad_type`` "server") decides itself when to reply. Raises `InvalidRequest` for a broken file,
         `AudioError`, `NotConnected`, `ProviderError`.
         """
         await self._connected().send_recording(as_bytes(audio_data), respond=auto_respond)

@@ -2,6 +2,7 @@
 
 import math
 import os
+from typing import Any
 
 import numpy as np
 
@@ -89,14 +90,16 @@ def _decode_file(body: bytes, form: Format) -> Clip:
         file.write(body)
         file.flush()
         file.seek(0)
-        blocks: list[np.ndarray[tuple[int, int], np.dtype[np.int16]]] = []
+        blocks: list[np.ndarray[tuple[int, int], np.dtype[Any]]] = []
         try:
             with soundfile.SoundFile(file.fileno(), closefd=False) as sound:
                 rate_hz, left = int(sound.samplerate), int(MAX_DECODED_S * sound.samplerate)
                 # soundfile seeks after every read, and a seek in MP3 is not exact: one read. The others raise
                 # at the end of what has arrived, and then a large read would lose everything.
                 size = min(sound.frames, left) if form is Format.MP3 else _BLOCK
-                block = np.empty((size, sound.channels), np.int16)
+                # Read as integers, libsndfile does not scale a file of floating point numbers.
+                kind = np.float32 if sound.subtype in {"FLOAT", "DOUBLE"} else np.int16
+                block = np.empty((size, sound.channels), kind)
                 while left > 0 and len(block) and (count := len(sound.read(out=block))):
                     blocks.append(block[:count].copy())
                     left -= count
@@ -107,6 +110,8 @@ def _decode_file(body: bytes, form: Format) -> Clip:
     if not blocks:
         raise UnusableSound(form.value)
     samples = np.concatenate(blocks)
+    if samples.dtype == np.float32:
+        samples = (np.nan_to_num(samples) * 32_768).round().clip(-32_768, 32_767)
     # Averaged, not summed: a sum of two channels may exceed 16 bits.
     mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1).round()
     return Clip(mono.astype("<i2").tobytes(), rate_hz)
