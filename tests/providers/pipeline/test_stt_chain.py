@@ -145,3 +145,11 @@ async def test_an_empty_list_is_reported() -> None:
     await rig.ask()
     assert rig.errors == ["provider_unavailable"]
     await rig.provider.disconnect()
+
+
+async def test_notes_of_a_recogniser_are_no_question() -> None:
+    clock = FakeClock()
+    cloud = Ears("cloud", clock, "<|en|> what time is it<|endoftext|>")
+    async with Rig(clock=clock, stt=[cloud]) as rig:
+        await rig.ask(1.0)
+        assert rig.of(E.TEXT_TRANSCRIPTION)[-1]["text"] == "what time is it"

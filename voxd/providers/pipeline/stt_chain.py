@@ -23,6 +23,7 @@ from voxd.providers.pipeline.stages.contract import (
     Transcription,
     TranscriptionRequest,
 )
+from voxd.spoken.transcripts import said
 from voxd.tasks import TaskScope
 
 REPLY_RESERVE_S = 1.0
@@ -82,7 +83,7 @@ class SttChain(StageChain[SpeechToText]):
                 item = await race.next()
                 if item.final:
                     record_usage(race.leader, item.usage)
-                yield SttUpdate(item.text, race.leader.name, item.final, item.stable, item.speakers)
+                yield SttUpdate(said(item.text), race.leader.name, item.final, item.stable, item.speakers)
                 if item.final:
                     return
         finally:
