@@ -45,6 +45,11 @@ def test_extras_do_not_void_an_answer(body: dict[str, Any], answer: Answer) -> N
     assert lenient.decode(msgspec.json.encode(body), Answer) == answer
 
 
+def test_a_number_that_is_none_does_not_void_an_answer() -> None:
+    body = '\ufeff{"transcript": "hi", "confidence": NaN, "words": [{"text": "hi", "end": Infinity}]}'
+    assert lenient.decode(body, Answer) == Answer("hi", words=[Word("hi")])
+
+
 @pytest.mark.parametrize("wrong", [["hi"], {"text": "hi"}, 42, True])
 def test_words_of_a_wrong_type_are_an_error(wrong: Any) -> None:
     with pytest.raises(msgspec.ValidationError):

@@ -11,6 +11,7 @@ import msgspec
 from voxd.errors import ConnectionFailed, ProviderError, StreamError
 from voxd.net import faults
 from voxd.net.faults import redact
+from voxd.net.json_text import decode_json
 from voxd.net.sse import EventDecoder, LineDecoder
 
 # The largest response: six minutes of 16 kHz, 16-bit sound as base64.
@@ -78,7 +79,7 @@ class StreamedResponse:
         """Return the body as JSON. Raises `ProviderError` when it is invalid."""
         body = await self.read()
         try:
-            return msgspec.json.decode(body)
+            return decode_json(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             # An access point's log-in page, sent with status 200 and without its media type.
             if body.lstrip()[:1] == b"<":

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from voxd.errors import StreamError
+from voxd.net.json_text import decode_json
 
 _BOM = b"\xef\xbb\xbf"
 _FIELDS = ("data", "event", "id", "retry", "")
@@ -169,7 +170,7 @@ class EventDecoder:
 
 def _is_json(line: str) -> bool:
     try:
-        msgspec.json.decode(line)
+        decode_json(line)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return False
     return True

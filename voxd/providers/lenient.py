@@ -9,6 +9,8 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
+from voxd.net.json_text import decode_json
+
 T = TypeVar("T")
 
 # Fields that are the answer itself: a list or an object there is an error, although they have a default.
@@ -23,8 +25,8 @@ def decode(body: str | bytes, kind: type[T]) -> T:
     """Return the JSON ``body`` as ``kind``. Raises `msgspec.DecodeError` when it is invalid."""
     try:
         return msgspec.json.decode(body, type=kind)
-    except msgspec.ValidationError:
-        return convert(msgspec.json.decode(body), kind)
+    except msgspec.DecodeError:
+        return convert(decode_json(body), kind)
 
 
 def convert(value: Any, kind: type[T]) -> T:

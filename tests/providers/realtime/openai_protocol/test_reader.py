@@ -558,6 +558,22 @@ def test_garbage_is_an_event_and_never_an_exception(text: str | bytes) -> None:
     assert event.data["message"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    ['{"error": {"message": "upstream gone", "code": 502}}', '{"detail": "upstream gone"}'],
+)
+def test_an_error_of_a_gateway_is_one_without_a_type(text: str) -> None:
+    reading = RealtimeReader("openai").read(text)
+    assert reading.error is not None
+    assert "upstream gone" in str(reading.error)
+
+
+def test_a_number_that_is_none_does_not_hide_the_end_of_a_response() -> None:
+    reader = after(created(), sound())
+    end = done(usage={"total_tokens": 3}).replace("3", "NaN")
+    assert E.RESPONSE_COMPLETED in types(reader.read(end))
+
+
 def test_the_message_about_garbage_does_not_repeat_it() -> None:
     text = frame("response.output_text.delta", response_id="r1", delta={"secret words": 1})
     assert "secret" not in RealtimeReader("openai").read(text).events[0].data["message"]

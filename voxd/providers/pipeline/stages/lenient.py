@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from voxd.net.json_text import decode_json
 from voxd.providers.pipeline.stages import llm_errors
 
 Json = dict[str, Any]
@@ -23,7 +24,7 @@ def objects(provider: str, data: str) -> list[Json]:
     Raises `StreamError` for JSON that is broken.
     """
     try:
-        return _objects_of(msgspec.json.decode(data))
+        return _objects_of(decode_json(data))
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         pass
     lines = [line for line in data.splitlines() if line.strip()]

@@ -10,6 +10,7 @@ import msgspec
 from voxd.errors import ProviderError, StreamError
 from voxd.net import faults
 from voxd.net.faults import CloseReason
+from voxd.net.json_text import decode_json
 from voxd.providers import lenient
 from voxd.providers.events import SpeakerPart
 from voxd.providers.pipeline.stages.contract import Transcription
@@ -123,14 +124,14 @@ class MessageDecoder:
         try:
             return self._decoder.decode(message)
         # msgspec reports an unknown tag like a wrong field: only the tag itself tells them apart.
-        except msgspec.ValidationError:
+        except (msgspec.DecodeError, UnicodeError):
             pass
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
-            raise protocol.malformed("invalid JSON") from None
         try:
-            body = msgspec.json.decode(message, type=dict[str, Any])
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
-            raise protocol.malformed("JSON that is not an object") from None
+            body = decode_json(message)
+        except (msgspec.DecodeError, RecursionError):
+            raise protocol.malformed("invalid JSON") from None
+        if not isinstance(body, dict):
+            raise protocol.malformed("JSON that is not an object")
         tag = body.get(self._tag)
         if isinstance(tag, str) and tag not in self._known:
             return None

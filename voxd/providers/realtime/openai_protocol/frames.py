@@ -13,6 +13,7 @@ from typing import Any, get_args
 
 import msgspec
 
+from voxd.net.json_text import decode_json
 from voxd.providers.usage import Usage
 
 TOKENS_PER_SECOND_IN = 10
@@ -335,8 +336,8 @@ def decode(text: str | bytes) -> ServerFrame | None:
     try:
         try:
             return _DECODER.decode(text)
-        except msgspec.ValidationError:
-            return _decode_odd(msgspec.json.decode(text))
+        except msgspec.DecodeError:
+            return _decode_odd(decode_json(text))
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         msg = "the vendor sent something that is not JSON"
         raise ValueError(msg) from None
@@ -345,6 +346,9 @@ def decode(text: str | bytes) -> ServerFrame | None:
 def _decode_odd(data: Any) -> ServerFrame | None:
     """Return a frame that is not exactly as the vendor's own, field by field."""
     name = data.get("type") if isinstance(data, dict) else None
+    if name is None and isinstance(data, dict) and (data.get("error") or data.get("detail")):
+        # A gateway between the vendor and us reports in its own words that the answer will not come.
+        name, data = "error", {"message": data.get("detail"), **data}
     if not isinstance(name, str):
         msg = "the vendor sent a frame without a type"
         raise ValueError(msg)

@@ -16,6 +16,7 @@ import msgspec
 from voxd.errors import AuthenticationError, ContextTooLong, ProviderError, RateLimited, StreamError
 from voxd.net import faults
 from voxd.net.faults import CloseReason
+from voxd.net.json_text import decode_json
 from voxd.providers.settings import SessionConfig, ToolSpec
 
 # 16 kHz in, 24 kHz out: the only rates without resampling at the vendor.
@@ -226,7 +227,7 @@ def encode(message: Message) -> str:
 def decode(frame: bytes | str) -> Message:
     """Return the message in ``frame``, binary or text. Raises `StreamError` if it is not one."""
     try:
-        message = msgspec.json.decode(frame)
+        message = decode_json(frame)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise StreamError("the vendor sent invalid JSON", provider=NAME, code="bad_frame") from error
     if not isinstance(message, dict):

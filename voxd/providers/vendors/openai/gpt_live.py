@@ -16,7 +16,7 @@ from voxd.frames import BYTES_PER_SAMPLE
 from voxd.net.endpoint import websocket_url
 from voxd.net.faults import error_for_code
 from voxd.net.websocket import WebSocketConnection
-from voxd.providers import events
+from voxd.providers import events, lenient
 from voxd.providers.base import Capabilities, as_session_config
 from voxd.providers.costs import cost_of
 from voxd.providers.events import ProviderEvent
@@ -73,7 +73,7 @@ class GptLiveReader(RealtimeReader):
     def read(self, text: str | bytes) -> FrameOutcome:
         """Return what the frame ``text`` leads to; a malformed one is an event of type ``error``."""
         try:
-            frame = msgspec.json.decode(text, type=_Frame)
+            frame = lenient.decode(text, _Frame)
             found, out = self._take(frame)
         except (msgspec.DecodeError, UnicodeError, ValueError, RecursionError):
             broken = ProviderError("the vendor sent a malformed frame", code="bad_frame")
