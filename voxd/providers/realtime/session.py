@@ -37,6 +37,7 @@ from voxd.providers.realtime.meter import SessionMetrics
 from voxd.providers.realtime.reconnect import DEFAULT_RETRIES, ProviderConnection
 from voxd.providers.realtime.response_guard import STALL_LIMIT_S, ResponseGuard
 from voxd.providers.realtime.response_tracker import SESSION_EVENTS, ResponseTracker
+from voxd.providers.realtime.sound_check import SoundCheck
 from voxd.providers.realtime.tool_calls import ToolCalls
 from voxd.providers.settings import SessionConfig
 from voxd.providers.tools import MAX_TOOL_ROUNDS, NextRound, ToolBox
@@ -78,6 +79,7 @@ class Session:
         self._clock = clock
         self._tracker = ResponseTracker()
         self._guard = ResponseGuard()
+        self._sound = SoundCheck()
         self._tasks = TaskScope(f"responses of {name}")
         self._watch: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
@@ -334,8 +336,9 @@ class Session:
         is_own = event.type in SESSION_EVENTS or (self._interrupting and isinstance(event, ReplyInterrupted))
         if is_own or provider is None:
             return
-        for each in self._guard.take(event, self._clock.monotonic()):
-            self._accept(provider, each)
+        for checked in self._sound.take(event):
+            for each in self._guard.take(checked, self._clock.monotonic()):
+                self._accept(provider, each)
         self._watch_responses()
 
     def _accept(self, provider: BaseProvider, event: ProviderEvent) -> None:
