@@ -247,6 +247,18 @@ SPOKEN = [
     ),
     ("<|tool_calls_section_begin|>x. y<|tool_calls_section_end|>Ok.", ["Ok."]),
     ("<|python_tag|>f.call(query='a. b')<|eom_id|>Ok.", ["Ok."]),
+    ("<start_of_turn>model\nHello.<end_of_turn>", ["Hello."]),
+    ("<|turn>model\nHello.<turn|>", ["Hello."]),
+    ("<|channel>thought\nA plan. Really?<channel|>Hello.", ["Hello."]),
+    ("A plan. Really?<channel|>Hello.", ["Hello."]),
+    ("<|tool_call>call:get_time{zone: U. T}<tool_call|>Done.", ["Done."]),
+    ("Hello.<|im_", ["Hello."]),
+    ("[get_time(zone='U. T'), stop()]", []),
+    ('Let me see. [get_time(zones=["a", "b"])]', ["Let me see."]),
+    ("```tool_code\nprint(get_time())\n```\nDone.", ["Done."]),
+    ('```json\n{"name": "get_time", "arguments": {}}\n```\nDone.', ["Done."]),
+    ("<use_mcp_tool><server_name>a</server_name></use_mcp_tool>Done.", ["Done."]),
+    ('Noon.<grok:render card_id="1"><argument name="c">0</argument></grok:render> Yes.', ["Noon.", "Yes."]),
     # Code.
     ("So:\n\n```python\nprint('hi. ho')\n```\n\nThat is it.", ["So:", "That is it."]),
     ("1. Run:\n   ```\n   ls -l\n   ```\n2. Done", ["1. Run:", "2. Done"]),
@@ -280,6 +292,9 @@ SPOKEN = [
     ('<a href="https://x.y. z">Here</a> it is.<!-- no. no -->', ["Here it is."]),
     ("<script>var a = 1. b;</script>Hi.", ["Hi."]),
     ('<speak><prosody rate="slow">Hi.</prosody></speak>', ["Hi."]),
+    ("<details><summary>More</summary>It rains.</details>Hello.", ["More It rains.", "Hello."]),
+    # Characters without a sound.
+    ("\ufeffHel\x00lo \u202eyou\u202c, caf\ufffd\u200b.", ["Hello you,", "caf."]),
     # Stage directions and tasks.
     ("*laughs* Hello! *clears throat softly* It is *really* good.", ["Hello!", "It is really good."]),
     ("- [ ] milk\n- [x] bread", ["milk", "bread"]),
@@ -299,6 +314,7 @@ PROSE = [
     "【重要】 is a heading.",
     "The user manual is here.",
     "What is 2 * 3 * 4?",
+    "See [the list (of two)] and [sic (x)] or f(x=1).",
     "ha, hat, www, and mail are words.",
 ]
 
@@ -335,6 +351,8 @@ def test_an_answer_that_cannot_be_spoken_says_so() -> None:
     assert sentences("```\nx = 1\n```") == [UNSPEAKABLE]
     assert sentences("https://x.y") == [UNSPEAKABLE]
     assert sentences("\U0001f44d") == [UNSPEAKABLE]
+    assert sentences('```json\n{"answer": 5}\n```') == [UNSPEAKABLE]
+    assert sentences('```json\n{"name": "get_time", "arguments": {}}\n```') == []
     assert sentences("... ?!") == []
     assert [speakable(text) for text in ("`42`", "$42$", r"\boxed{42}", "<b>42</b>")] == ["42"] * 4
     assert speakable("**Hi**, `x = 1` there.") == "Hi, there."

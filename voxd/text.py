@@ -40,6 +40,12 @@ _EMOJI = re.compile(
     "[\U0001f000-\U0001faff\u2600-\u27bf\u231a\u231b\u23e9-\u23fa\u25fb-\u25fe\u2b05-\u2b07\u2b1b\u2b1c\u2b50"
     "\u2b55\u3030\u303d\ufe0f\u200d\u20e3\U000e0020-\U000e007f]+"
 )
+# Characters without a sound: control codes, marks of direction and width, a byte order mark, what stands for
+# a character that was lost. The joiners stay, for Persian and Indian scripts need them.
+_SOUNDLESS = re.compile(
+    r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff"
+    r"\ufff9-\uffff\ud800-\udfff]"
+)
 # What is left where something was removed: a space before a mark, brackets and quotes around nothing.
 _EMPTY = re.compile(r"\(\s*\)|\[\s*\]|\"\s*\"|“\s*”")
 _GAP = re.compile(r"\s+(?=[,.;:!?](?:\s|$))")
@@ -276,7 +282,7 @@ def _spoken(body: str, *, is_row: bool, has_gap: bool) -> str:
     """Return ``body`` as it is read aloud: words of cells, no marks, no emoji, no gaps."""
     if is_row:
         body = ", ".join(cell for cell in _CELLS.split(body) if any(letter.isalnum() for letter in cell))
-    body = _LOOSE_MARKS.sub("", strip_markdown(_EMOJI.sub("", body)))
+    body = _LOOSE_MARKS.sub("", strip_markdown(_EMOJI.sub("", _SOUNDLESS.sub("", body))))
     if has_gap:
         body = _GAP.sub("", _EMPTY.sub("", body))
         # Of a list of addresses only the numbers are left.

@@ -38,6 +38,7 @@ _KNOWN_TAGS = re.compile(
 # They separate words.
 _BREAKS = re.compile(
     r"br|p|div|li|ul|ol|tr|td|th|table|h1|h2|h3|h4|h5|h6|hr|blockquote|dd|dt|section|article"
+    r"|address|aside|caption|details|figcaption|footer|header|legend|main|nav|option|summary|title"
 )
 _ATTRIBUTES = (
     r"(?:\s+[\w:.-]+\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s\"'<>]+)|\s+(?:checked|disabled|hidden|controls))*"
@@ -49,6 +50,13 @@ _TARGET = re.compile(r"\s*(?:<[^<>]*>|[^\s]*)(?:\s+(?:\"[^\"]*\"|'[^']*'))?\s*")
 _CITATION = re.compile(r"\^?\d{1,3}(?:\s*[,;–-]\s*\^?\d{1,3})*|\^[^\]\s]{1,40}")  # noqa: RUF001
 _JSON_OPENING = re.compile(r"(?:\[\s*)?\{\s*(?:\"(?:[^\"\\\n]|\\.){1,80}\"|'[^'\n]{1,80}')\s*:")
 _JSON_MAYBE = re.compile(r"(?:\[\s*)?(?:\{\s*(?:\"(?:[^\"\\\n]|\\.){0,80}\"?|'[^'\n]{0,80}'?)?\s*)?$")
+# Llama and others write calls as Python: "[get_time(zone='UTC'), stop()]".
+_PYTHON_CALL = r"[A-Za-z_][\w.]*\((?:\s*|\s*\w+\s*=[^\n]*)\)"
+_PYTHON_CALLS = re.compile(rf"\s*{_PYTHON_CALL}(?:\s*,\s*{_PYTHON_CALL})*\s*")
+_CALL_OPENING = re.compile(
+    r"\s*(?:\[\s*)?\{\s*\"(?:name|function|tool|tool_name|tool_calls?|function_call|action)\"\s*:"
+)
+_CALL_MAYBE = re.compile(r"\s*(?:\[\s*)?(?:\{\s*(?:\"\w{0,16}\"?\s*)?)?")
 _ADDRESS = re.compile(r"(?:https?|ftp)://|www\.(?=\w)", re.IGNORECASE)
 _ADDRESS_STARTS = ("http://", "https://", "ftp://", "www.")
 _ADDRESS_END = re.compile(r"[\s<>\"`\u3000-\u303f\uff00-\uff5e]")
@@ -62,6 +70,10 @@ _STAGE_VERBS = re.compile(
 )
 _SOURCE = re.compile(r"【(?:[^】\n]*†[^】\n]*|[\d:\s,-]{1,20}|source|citation)】")
 _CITED = re.compile(r":contentReference\[[^\]\n]{0,60}\](?:\{[^}\n]{0,60}\})?")
+
+
+MAX_CALL_OPENING_CHARS = 80
+"""Within so many characters a fence shows whether it holds a call."""
 
 
 def angle(held: str, line: str, is_last: bool) -> MarkupVerdict | None:
@@ -115,6 +127,8 @@ def bracket(held: str, line: str, is_last: bool) -> MarkupVerdict | None:
     if end < 0:
         return WAIT if not is_last and "\n" not in held else None
     inner, follows = held[1:end], held[end + 1 : end + 2]
+    if _PYTHON_CALLS.fullmatch(inner):
+        return MarkupVerdict(end + 1, is_inner=True)
     if not follows and not is_last:
         return WAIT
     if follows == "(" and (verdict := _link(held, inner, end, is_last)):
@@ -228,7 +242,21 @@ def _fence(held: str, mark: str, run: int, is_last: bool) -> MarkupVerdict:
     # A model may put its whole answer into such a fence; the line that closes it is one that opens nothing.
     if head[run:].strip().lower() in {"markdown", "md"}:
         return MarkupVerdict(len(head))
-    return MarkupVerdict(len(head), until=re.compile(rf"\n[ \t>]*{mark}{{{run},}}[ \t]*(?=\n)"))
+    is_call = _holds_call(head[run:].strip().lower(), held[len(head) :], is_last)
+    if is_call is None:
+        return WAIT
+    end = re.compile(rf"\n[ \t>]*{mark}{{{run},}}[ \t]*(?=\n)")
+    return MarkupVerdict(len(head), until=end, is_inner=is_call)
+
+
+def _holds_call(language: str, code: str, is_last: bool) -> bool | None:
+    """Whether a fence holds a call of a tool, which is no answer; None when more of it is needed."""
+    if re.fullmatch(CALLS, language):
+        return True
+    if language not in {"", "json"} or _CALL_OPENING.match(code):
+        return language in {"", "json"}
+    is_open = len(code) < MAX_CALL_OPENING_CHARS and _CALL_MAYBE.fullmatch(code)
+    return None if is_open and not is_last else False
 
 
 def _code_words(code: str) -> str:

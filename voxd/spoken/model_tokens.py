@@ -38,7 +38,8 @@ THOUGHTS = (
 )
 CALLS = (
     r"(?:[a-z]+:)?(?:tool_?calls?|tool_?use|tool_?code|tool_?resp(?:onse)?|tool_?results?|tool_?outputs?"
-    r"|function_?calls?|function_?results?|functions?|invoke|parameters?|execute|tools)"
+    r"|function_?calls?|function_?results?|functions?|invoke|parameters?|arguments?|execute|render"
+    r"|(?:[a-z]+_)*tools?(?:_[a-z]+)*)"
 )
 """Names of the tags around calls of tools and their results."""
 
@@ -49,10 +50,11 @@ _OPENS = re.compile(r"(?i)(?:tool|function|call|think|thought|action)")
 _HARMONY_END = re.compile(r"<\|(?:end|call|return)\|>|(?=<\|start\|>)|(?=<\|channel\|>)")
 _HEADER = re.compile(r"<\|start\|>[^<]{0,80}(?:<\|message\|>|(?=<\|channel\|>))")
 _CHANNEL = re.compile(r"<\|channel\|>([^<]{0,120}(?:<\|constrain\|>[^<]{0,40})?)<\|message\|>")
-_ROLE = re.compile(
-    r"<\|(?:im_start|start_header_id|start_of_role)\|>\w*(?:<\|(?:end_header_id|end_of_role)\|>)?\n*"
-)
-_ROLE_WAITS = re.compile(r"<\|(?:im_start|start_header_id|start_of_role)\|>\w*(?:<\|?[a-z_]*\|?)?\n*$")
+_TURN = r"<(?:\|(?:im_start|start_header_id|start_of_role)\||start_of_turn|\|turn)>"
+_ROLE = re.compile(rf"{_TURN}\w*(?:<\|(?:end_header_id|end_of_role)\|>)?\n*")
+_ROLE_WAITS = re.compile(rf"{_TURN}\w*(?:<\|?[a-z_]*\|?)?\n*$")
+# Gemma opens with "<|name>" and closes with "<name|>".
+_HALF = re.compile(r"<(?:\|([a-z_]{1,32})|([a-z_]{1,32})\|)>")
 _LLAMA_CALL_END = re.compile(r"<\|(?:eom_id|eot_id|im_end|end|/tool_call)\|>")
 WORD_TOKEN = re.compile(
     r"\[(/?)(THINK|INST|TOOL_CALLS|TOOL_RESULTS|AVAILABLE_TOOLS|SYSTEM_PROMPT|ARGS|BOS|EOS)\]"
@@ -66,9 +68,14 @@ def until_tag(pattern: str) -> re.Pattern[str]:
 
 def control_token(held: str, is_last: bool) -> MarkupVerdict | None:
     """Tokens of chat templates, with the names of roles and channels that stand between them."""
+    if role := _ROLE.match(held):
+        waits = not is_last and _ROLE_WAITS.match(held)
+        return WAIT if waits else MarkupVerdict(role.end(), is_inner=True)
+    if half := _HALF.match(held):
+        return _half_token(half)
     found = _CONTROL.match(held)
     if found is None:
-        return WAIT if _OPEN_CONTROL.match(held) and not is_last else None
+        return _cut_off(held, is_last) if _OPEN_CONTROL.match(held) else None
     name = found[1].lower()
     if name == "channel":
         if header := _CHANNEL.match(held):
@@ -79,9 +86,6 @@ def control_token(held: str, is_last: bool) -> MarkupVerdict | None:
         if header := _HEADER.match(held):
             return MarkupVerdict(header.end(), is_inner=True)
         return MarkupVerdict(found.end(), is_inner=True) if is_last or len(held) > 100 else WAIT
-    if role := _ROLE.match(held):
-        waits = not is_last and _ROLE_WAITS.match(held)
-        return WAIT if waits else MarkupVerdict(role.end(), is_inner=True)
     if name in {"python_tag", "tool_call"}:
         return MarkupVerdict(found.end(), until=_LLAMA_CALL_END, is_inner=True)
     # "begin" and "start" open a block only around calls and thoughts: "begin_of_text" does not.
@@ -92,6 +96,20 @@ def control_token(held: str, is_last: bool) -> MarkupVerdict | None:
     return MarkupVerdict(
         found.end(), is_inner=True, retracts=bool(re.match(r"end_?(of_?)?thi?(nk|ought)", name))
     )
+
+
+def _half_token(found: re.Match[str]) -> MarkupVerdict:
+    opens, closes = found[1], found[2]
+    if opens and (opens == "channel" or _OPENS.search(opens)):
+        return MarkupVerdict(found.end(), until=until_tag(rf"<{opens}\|>"), is_inner=True)
+    return MarkupVerdict(found.end(), is_inner=True, retracts=closes == "channel")
+
+
+def _cut_off(held: str, is_last: bool) -> MarkupVerdict | None:
+    """The beginning of a token, which the end of the answer cut off; "<" alone is text."""
+    if not is_last:
+        return WAIT
+    return MarkupVerdict(len(held), is_inner=True) if len(held) > 1 else None
 
 
 def word_token(found: re.Match[str]) -> MarkupVerdict:
