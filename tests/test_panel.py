@@ -83,7 +83,9 @@ async def test_a_short_press_starts_a_turn_and_the_lights_follow(panel: Panel) -
 
 
 async def test_a_press_while_it_speaks_silences_it(panel: Panel) -> None:
-    speaking = asyncio.create_task(panel.daemon.appliance.say("one two three four five six seven eight"))
+    speaking = asyncio.create_task(
+        panel.daemon.appliance.say("one two three four five six seven eight", wait=True)
+    )
     await panel.until(State.SPEAKING)
     panel.press()
     panel.release()

@@ -118,7 +118,7 @@ def test_the_native_client_writes_the_same_document(server: Usp) -> None:
 
 
 def test_the_native_client_sends_ours_as_it_is(server: Usp) -> None:
-    ours = ssml(TEXT, voice=VOICE, language="en-US", style="cheerful", prosody={"rate": "slow"})
+    ours = ssml(TEXT, voice=VOICE, language="en-US", express={"style": "cheerful"}, prosody={"rate": "slow"})
     client = client_of(server)
     result = client.speak_ssml_async(ours).get()
     assert result.reason == speech.ResultReason.SynthesizingAudioCompleted

@@ -153,7 +153,7 @@ async def test_on_a_disk_that_refuses_the_volume_stays_and_muting_is_done_all_th
     assert device.volume() == 60
     muted = await device.set_muted(True)
     assert muted.muted
-    assert "settings.json" in muted.problem
+    assert "the settings cannot be saved" in muted.problem
     assert device.status().state == "muted"
     assert any("settings.json" in problem for problem in device.status().problems)
     # The file never said "muted": nothing has to be written.

@@ -217,7 +217,8 @@ def _called(value: object) -> Any:
 def host_of(url: str) -> str:
     """Return the name of the host in ``url``, "" when there is none."""
     try:
-        return _split(url).hostname or ""
+        # Of any scheme: a server on this network may be reached by tcp://.
+        return (urlsplit(url) if "://" in url else _split(url)).hostname or ""
     except ValueError:
         return ""
 
