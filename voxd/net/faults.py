@@ -17,6 +17,7 @@ import msgspec
 
 from voxd.config.secrets import MASK
 from voxd.errors import AuthenticationError, ConnectionFailed, ContextTooLong, ProviderError, RateLimited
+from voxd.net.json_text import decode_json
 from voxd.net.waits import requested_wait_s, retry_after_s, should_retry, wait_in_text
 
 # What needs a new key: no retry helps, and the next key of the provider is used.
@@ -124,7 +125,7 @@ def error_for_refusal(provider: str, status: int, headers: Mapping[str, str], bo
     The names of ``headers`` are lower case. ``x-should-retry`` does not apply to keys and credit.
     """
     content = _content(body)
-    message = (_message(content) or f"the vendor answered with HTTP status {status}")[:_MAX_TEXT]
+    message = (message_of(content) or f"the vendor answered with HTTP status {status}")[:_MAX_TEXT]
     # Some put the name of a permanent error only into the type.
     known = (each for each in _names(content, ("type",)) if each in _PERMANENT or each in _TOO_LONG)
     name = next(_names(content, ("code", "__type")), "") or next(known, "")
@@ -315,7 +316,7 @@ def parse_refusal(headers: Mapping[str, str], body: bytes) -> RefusalText:
     content = _content(body)
     # AWS puts the name into a header, followed by ":" and a URL (smithy, protocol restJson1).
     aws_name = headers.get("x-amzn-errortype", "").partition(":")[0]
-    name, message = aws_name or next(_names(content, _NAMES), ""), _message(content)
+    name, message = aws_name or next(_names(content, _NAMES), ""), message_of(content)
     # A word alone is a name: ElevenLabs sends it so, FastAPI servers a sentence.
     if not name and isinstance(content, Mapping) and message.replace("_", "").isalnum():
         bare = next((content[key] for key in ("detail", "error") if content.get(key) == message), "")
@@ -326,7 +327,7 @@ def parse_refusal(headers: Mapping[str, str], body: bytes) -> RefusalText:
 def _content(body: bytes) -> Any:
     """Return the JSON in ``body``, or what a page or a text says; None for anything else."""
     try:
-        return msgspec.json.decode(body)
+        return decode_json(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     text = body[:_MAX_BODY_BYTES].decode("utf-8-sig", errors="replace").strip()
@@ -338,8 +339,6 @@ def _content(body: bytes) -> Any:
         return {"message": html.unescape(marked[2]) if marked else "", "code": name[1] if name else ""}
     text = " ".join(text.split())
     is_legible = text.isprintable() and "\ufffd" not in text
-    if text.startswith("\ufeff") or body.startswith(b"\xef\xbb\xbf"):
-        return _content(body.removeprefix(b"\xef\xbb\xbf"))
     return text if is_legible and not text.startswith(("{", "[")) else None
 
 
@@ -363,21 +362,21 @@ def _names(content: Any, keys: Sequence[str], depth: int = _MAX_DEPTH) -> Iterat
         yield from filter(None, [beside.strip()])
 
 
-def _message(content: Any, depth: int = _MAX_DEPTH) -> str:
-    """Return what ``content`` says to people, "" for nothing."""
+def message_of(content: Any, depth: int = _MAX_DEPTH) -> str:
+    """Return what the error ``content``, JSON of any shape, says to people; "" for nothing."""
     if depth <= 0:
         return ""
     if isinstance(content, str):
         text = " ".join(content.split())
         # Gateways put the vendor's body into the message.
         inner = _content(text.encode(errors="replace")) if text.startswith(("{", "[")) else None
-        return _message(inner, depth - 1) or text
+        return message_of(inner, depth - 1) or text
     if isinstance(content, list):
-        return "; ".join(dict.fromkeys(filter(None, (_message(each, depth - 1) for each in content))))
+        return "; ".join(dict.fromkeys(filter(None, (message_of(each, depth - 1) for each in content))))
     if not isinstance(content, Mapping):
         return ""
     inner = [content[key] for key in _INNER if isinstance(content.get(key), Mapping | list)]
-    texts = (_message(each, depth - 1) for each in (*inner, *map(content.get, _MESSAGES)))
+    texts = (message_of(each, depth - 1) for each in (*inner, *map(content.get, _MESSAGES)))
     text = next(filter(None, texts), "")
     # Pydantic names the field that is wrong, below "body".
     where = content.get("loc")

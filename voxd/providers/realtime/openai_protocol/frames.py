@@ -7,12 +7,14 @@ Servers that imitate the protocol send the names of its beta, leave ids out, or 
 rule for all: a field that is ill-typed counts as missing, and only what a frame is about must be there.
 """
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, get_args
 
 import msgspec
 
+from voxd.net.faults import message_of
 from voxd.net.json_text import decode_json
 from voxd.providers.usage import Usage
 
@@ -335,7 +337,10 @@ def decode(text: str | bytes) -> ServerFrame | None:
     """
     try:
         try:
-            return _DECODER.decode(text)
+            frame = _DECODER.decode(text)
+            # Its message may be somewhere else.
+            is_odd = isinstance(frame, ErrorFrame) and not frame.error.message
+            return _decode_odd(decode_json(text)) if is_odd else frame
         except msgspec.DecodeError:
             return _decode_odd(decode_json(text))
     except (msgspec.DecodeError, UnicodeError, RecursionError):
@@ -356,9 +361,11 @@ def _decode_odd(data: Any) -> ServerFrame | None:
     # An unknown type: vendors add some, so it is not an error.
     if kind is None:
         return None
-    if kind is ErrorFrame and not isinstance(data.get("error"), dict):
-        # The error as text, or its fields in the frame itself.
-        data = {"error": {**data, "type": None, "message": data.get("error") or data.get("message")}}
+    if kind is ErrorFrame:
+        # The error as text, or its fields in the frame itself; its message in any shape.
+        error = data.get("error")
+        details = error if isinstance(error, Mapping) else {**data, "type": None}
+        data = {"error": {**details, "message": message_of(error) or message_of({**data, "type": None})}}
     if kind is ResponseDone and not isinstance(data.get("response"), dict):
         data = {"response": {**data, "id": data.get("response_id")}}
     frame: ServerFrame = _read(data, kind)
@@ -387,18 +394,35 @@ def _converted(value: Any, type: Any) -> Any:
     if kinds and isinstance(value, Mapping):
         return _read(value, kinds[0])
     lists = [each for each in (type, *get_args(type)) if getattr(each, "__origin__", None) is list]
+    if value is None and type in _EMPTY:
+        # Nothing to add, as with OpenAI's own pieces without text.
+        return _EMPTY[type]
+    if str in (type, *get_args(type)) and isinstance(value, Mapping | list):
+        return _text_of(value)
     if lists:
         entries = value if isinstance(value, list) else []
+        if get_args(lists[0])[0] is _Content:
+            # The text of a message alone.
+            entries = [{"text": each} if isinstance(each, str) else each for each in entries or [value]]
         return [_read(each, get_args(lists[0])[0]) for each in entries if isinstance(each, Mapping)]
     if str in (type, *get_args(type)) and isinstance(value, int | float):
         # A number as the code of an error.
         value = str(value)
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
+    if isinstance(value, float) and math.isfinite(value) and int in (type, *get_args(type)):
+        # Counts of tokens that were averaged, or went through JavaScript or YAML.
+        value = round(value)
     try:
         return msgspec.convert(value, type, strict=False)
     except msgspec.ValidationError:
         return None
 
 
+def _text_of(value: Any) -> str | None:
+    """Return the text in content parts, None without any."""
+    parts = value if isinstance(value, list) else [value]
+    texts = [each.get("text") if isinstance(each, Mapping) else each for each in parts]
+    return "".join(each for each in texts if isinstance(each, str)) or None
+
+
+_EMPTY: Mapping[Any, Any] = MappingProxyType({str: "", bytes: b""})
 _StructType = type(msgspec.Struct)
