@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.properties import examples
 from voxd.audio.earcons import render
-from voxd.audio.sound import FLOOR_DBFS, Resampler, dbfs, to_rate
+from voxd.audio.sound import FLOOR_DBFS, Resampler, dbfs, is_audible, to_rate
 from voxd.frames import Clip
 from voxd.turn.inputs import Earcon
 
@@ -55,6 +55,10 @@ def test_pieces_make_the_same_sound_as_the_whole(cuts: list[int]) -> None:
     assert len(out) == len(whole)
     difference = np.frombuffer(out, np.int16).astype(int) - np.frombuffer(whole, np.int16)
     assert np.abs(difference).max() <= 2
+
+
+def test_only_zeros_are_not_audible() -> None:
+    assert [is_audible(pcm) for pcm in (b"", bytes(4), b"\0\1", b"\0\0\1\0")] == [False, False, True, True]
 
 
 def test_the_same_rate_changes_nothing() -> None:

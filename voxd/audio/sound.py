@@ -26,6 +26,11 @@ def dbfs(pcm: bytes) -> float:
     return max(FLOOR_DBFS, 20 * math.log10(rms)) if rms > 0 else FLOOR_DBFS
 
 
+def is_audible(pcm: bytes) -> bool:
+    """Whether there is anything but digital silence in 16-bit ``pcm``."""
+    return len(pcm) > pcm.count(0)
+
+
 def loudest_dbfs(samples: "np.ndarray[Any, np.dtype[np.float32]]") -> float:
     """Return the level in dBFS of the loudest 100 ms of ``samples`` (-1 to 1); `FLOOR_DBFS` for none."""
     block = SAMPLE_RATE_HZ // 10

@@ -1,6 +1,6 @@
 """Faults of every stage at every point: an answer or a reason in time, and no word twice."""
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import pytest
@@ -13,6 +13,8 @@ from tests.providers.pipeline.rig import Rig
 from tests.providers.pipeline.stage_fakes import HANG, Brain, Ears, Voice
 from voxd.errors import AuthenticationError, ConnectionFailed, ContextTooLong, LocalEngineError, RateLimited
 from voxd.events import EventType as E
+from voxd.frames import Clip
+from voxd.net.transport import Budget
 from voxd.providers.pipeline.reply import BROKEN_OFF
 from voxd.providers.pipeline.stages.contract import StageKind
 
@@ -173,6 +175,22 @@ async def test_there_is_no_other_voice_and_the_reason_comes_in_time(fault: str) 
         assert len(rig.said) == len(set(rig.said))
         assert rig.types()[-1] in (E.RESPONSE_CANCELLED, E.RESPONSE_COMPLETED)
         assert rig.errors or "last" in fault
+
+
+class Silent(Voice):
+    async def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
+        self.spoken.append(text)
+        for _ in range(3):
+            yield Clip(bytes(4800), self.rate_hz)
+
+
+async def test_words_of_nothing_but_zeros_are_spoken_by_the_next_voice() -> None:
+    clock = FakeClock()
+    first, second = Silent("first", clock), Voice("second", clock)
+    async with Rig(clock=clock, **stages(clock, [], [], [first, second])) as rig:
+        assert await turn(rig) <= TURN_S
+        assert (rig.said, first.spoken, second.spoken) == (WORDS, WORDS[:1], WORDS)
+        assert rig.board.failures == [("first", "no_sound")]
 
 
 async def test_a_fault_of_the_local_tts_is_reported_like_any_other() -> None:

@@ -103,6 +103,16 @@ async def test_the_second_time_comes_from_the_cache(desk: Desk) -> None:
     assert desk.hits == [False, True]
 
 
+async def test_silence_is_not_kept(desk: Desk) -> None:
+    async def nothing(text: str, budget: Budget, *, previous: str = "") -> AsyncIterator[Clip]:
+        yield Clip(bytes(4800), RATE_HZ)
+
+    voice = Voice()
+    voice.synthesize = nothing  # type: ignore[method-assign,assignment]
+    assert await desk.hear(voice) == bytes(4800)
+    assert await desk.written() == []
+
+
 async def test_it_survives_a_restart(desk: Desk) -> None:
     await desk.hear(Voice())
     await desk.written()

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from voxd.audio.files import decode_flac, encode_flac
+from voxd.audio.sound import is_audible
 from voxd.errors import AudioError, StreamError
 from voxd.events import Emit
 from voxd.events import EventType as E
@@ -159,7 +160,7 @@ class PhraseCache:
     async def _save(self, key: str, clips: list[Clip], generation: int) -> None:
         whole = Clip(b"".join(clip.pcm for clip in clips), clips[0].rate_hz if clips else 0)
         # A FLAC file has one rate (RFC 9639, section 8.2): audio that changes it is not stored.
-        if not whole.pcm or any(clip.rate_hz != whole.rate_hz for clip in clips):
+        if not is_audible(whole.pcm) or any(clip.rate_hz != whole.rate_hz for clip in clips):
             return
         try:
             data = await asyncio.to_thread(encode_flac, whole)

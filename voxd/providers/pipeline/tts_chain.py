@@ -5,7 +5,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, Protocol
 
-from voxd.audio.sound import Resampler
+from voxd.audio.sound import Resampler, is_audible
 from voxd.config.provider_schema import LOCAL
 from voxd.errors import StreamError, VoxdError
 from voxd.frames import Clip
@@ -173,20 +173,29 @@ class TtsTurn:
         left_s = started_s + STALL_S if until_s is None else until_s - END_RESERVE_S
         due_s = self._candidates.due_s(stage, started_s, len(self._left) - 1, left_s)
         has_begun, delivered_s, is_whole = False, 0.0, False
+        # Held until something follows that can be heard: words of silence only are a fault of the vendor.
+        silence: list[Clip] = []
         try:
             while True:
                 clip = await stream.next(due_s)
                 due_s = clock.monotonic() + STALL_S
                 delivered_s += clip.duration_s
-                if clip.pcm and not has_begun:
+                if not has_begun:
+                    silence.append(clip)
+                    if not is_audible(clip.pcm):
+                        continue
                     has_begun = True
                     # The cache's latency would make the provider's deadline too short.
                     if is_requested:
                         self._candidates.record_success(stage, took_s())
-                yield clip
+                for each in silence or [clip]:
+                    yield each
+                silence.clear()
         except StopAsyncIteration:
             if not has_begun:
-                raise StreamError(f"{stage.name} sent no audio", provider=stage.name) from None
+                what = "only silence" if any(clip.pcm for clip in silence) else "no audio"
+                msg = f"{stage.name} sent {what}"
+                raise StreamError(msg, provider=stage.name, code="no_sound") from None
             is_whole = True
         except TimeoutError:
             if not has_begun:
