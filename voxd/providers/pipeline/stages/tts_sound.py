@@ -28,6 +28,7 @@ NOISE_BYTES = 2048
 _RATE = re.compile(r"\brate=(\d{4,6})\b")
 # A proxy repeats the status of the vendor in the body of a response that succeeded.
 _STATUS = re.compile(rb'"(?:code|status|status_code|http_status)"\s*:\s*"?([45]\d\d)\b')
+_STATE = re.compile(rb'"status"\s*:\s*"([^"]*)"')
 _CHANNELS = re.compile(r"\bchannels=([1-8])\b")
 # RFC 3551, sections 4.5.14: PCMU and PCMA; RFC 2046, section 4.2: audio/basic is mu-law at 8 kHz.
 _G711: Mapping[str, str] = {
@@ -173,7 +174,11 @@ class SoundDecoder:
             return faults.captive_portal(self.provider)
         body = redact(self._head, self._key)
         named = faults.parse_refusal({}, body) if form is Format.JSON else faults.RefusalText()
-        if self._read_refusal is None or not (named.name or named.message):
+        state = _STATE.search(body)
+        # The state of a job ("queued") is no error.
+        is_state = state is not None and state[1].decode(errors="replace") == named.name
+        says_why = named.message or (named.name and not is_state)
+        if self._read_refusal is None or not says_why:
             return self._not_pcm(form.value)
         return self._read_refusal(self.provider, _status_in(body), {}, body)
 
