@@ -86,11 +86,17 @@ class CloseReason:
     close_code: int | None = field(default=None, compare=False)
 
 
+_SERVER_STATUS = re.compile(r"5\d\d")
+
+
 def error_for_code(
     provider: str, code: str | None, message: str | None, *, retry_after_s: float | None = None
 ) -> ProviderError:
     """Return the error for a vendor's error ``code``; an unknown code is kept as it is."""
     name = code or ""
+    # Gateways write the HTTP status there.
+    if _SERVER_STATUS.fullmatch(name):
+        name = "server_error"
     text = (message or name or "the vendor gave no reason")[:_MAX_TEXT]
     if name in _BAD_KEY:
         return AuthenticationError(text, provider=provider)

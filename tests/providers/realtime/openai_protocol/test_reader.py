@@ -566,6 +566,7 @@ def test_an_error_of_a_gateway_is_one_without_a_type(text: str) -> None:
     reading = RealtimeReader("openai").read(text)
     assert reading.error is not None
     assert "upstream gone" in str(reading.error)
+    assert reading.error.code != "502"
 
 
 def test_a_number_that_is_none_does_not_hide_the_end_of_a_response() -> None:
