@@ -43,12 +43,18 @@ def test_the_message_of_an_error_is_found_in_every_shape(
         ("response.text.delta", {"text": "b"}, "b"),
         ("response.output_audio_transcript.delta", None, ""),
         ("response.audio_transcript.delta", 7, "7"),
+        ("response.refusal.delta", "I can't", "I can't"),
         ("response.output_audio.delta", None, b""),
         ("response.audio.delta", "AAA=", b"\0\0"),
     ],
 )
 def test_a_piece_in_another_shape_is_understood(type: str, delta: Any, expected: str | bytes) -> None:
     assert decoded(type, delta=delta, response_id=None, item_id=4, content_index="0").delta == expected
+
+
+def test_the_words_of_a_refusal_are_the_text_of_the_response() -> None:
+    done = decoded("response.refusal.done", refusal="I can't.", response_id="r")
+    assert (done.text, done.response_id) == ("I can't.", "r")
 
 
 def test_a_response_keeps_what_is_well_typed() -> None:

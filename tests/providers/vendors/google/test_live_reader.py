@@ -331,6 +331,12 @@ def test_arguments_may_be_text_and_are_never_made_up(args: Any, expected: Any) -
     assert only(fed(asked(), message), E.FUNCTION_CALL_INVOKED)["arguments"] == expected
 
 
+def test_a_call_may_be_a_part_of_the_models_turn() -> None:
+    parts = [{"text": "thinking"}, {"functionCall": {"id": "1", "name": "lamp", "args": {"on": True}}}]
+    message = {"serverContent": {"modelTurn": {"parts": parts}}}
+    assert only(fed(asked(), message), E.FUNCTION_CALL_INVOKED)["function_name"] == "lamp"
+
+
 def test_calls_without_ids_have_ids_of_their_own() -> None:
     reader = asked()
     message = {"toolCall": {"functionCalls": [{"name": "lamp"}, {"name": "time"}]}}

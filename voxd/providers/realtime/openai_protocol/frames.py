@@ -305,13 +305,15 @@ KNOWN: Mapping[str, Any] = MappingProxyType(
 )
 """The types of the frames that are decoded."""
 
-# Names of the beta (until 2026-05-12), which local servers still use.
+# Names of the beta (until 2026-05-12), which local servers still use. The words of a refusal are words: they
+# are spoken.
 _BETA = {
     f"response.{old}.{step}": f"response.{new}.{step}"
     for old, new in (
         ("audio", "output_audio"),
         ("audio_transcript", "output_audio_transcript"),
         ("text", "output_text"),
+        ("refusal", "output_text"),
     )
     for step in ("delta", "done")
 }
@@ -366,6 +368,8 @@ def _decode_odd(data: Any) -> ServerFrame | None:
         error = data.get("error")
         details = error if isinstance(error, Mapping) else {**data, "type": None}
         data = {"error": {**details, "message": message_of(error) or message_of({**data, "type": None})}}
+    if kind is TextDone and "text" not in data:
+        data = {**data, "text": data.get("refusal")}
     if kind is ResponseDone and not isinstance(data.get("response"), dict):
         data = {"response": {**data, "id": data.get("response_id")}}
     frame: ServerFrame = _read(data, kind)

@@ -88,7 +88,7 @@ class GeminiReader:
             *self._voice_activity(_object(message.get("voiceActivity"))),
             *self._transcript(_object(content.get("inputTranscription"))),
             *self._output(content),
-            *self._tool_calls(_object(message.get("toolCall"))),
+            *self._tool_calls(_function_calls(message, content)),
         ]
         for call_id in _list(_object(message.get("toolCallCancellation")).get("ids")):
             self.calls.pop(str(call_id), None)
@@ -247,8 +247,7 @@ class GeminiReader:
             yield events.TextTranscription(text, False, "")
         self._question_words.clear()
 
-    def _tool_calls(self, message: Message) -> Iterator[ProviderEvent]:
-        calls = [_object(call) for call in _list(message.get("functionCalls"))]
+    def _tool_calls(self, calls: list[Message]) -> Iterator[ProviderEvent]:
         if not calls:
             return
         if self._muted:
@@ -353,6 +352,15 @@ class GeminiReader:
 
 def _object(value: object) -> Message:
     return value if isinstance(value, dict) else {}
+
+
+def _function_calls(message: Mapping[str, Any], content: Message) -> list[Message]:
+    """Return the calls of ``message``: in its own field, or as parts of the model's turn."""
+    calls = _list(_object(message.get("toolCall")).get("functionCalls"))
+    # As `generateContent` of the same API sends them; some gateways pass that on.
+    for part in _list(_object(content.get("modelTurn")).get("parts")):
+        calls = [*calls, _object(part).get("functionCall")]
+    return [found for call in calls if (found := _object(call))]
 
 
 def _list(value: object) -> list[Any]:
