@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 
 from voxd.errors import ConnectionFailed, ProviderError, StreamError
+from voxd.json_text import decode_json
 from voxd.net import faults
 from voxd.net.faults import redact
-from voxd.net.json_text import decode_json
 from voxd.net.sse import EventDecoder, LineDecoder
 
 # The largest response: six minutes of 16 kHz, 16-bit sound as base64.

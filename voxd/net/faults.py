@@ -17,7 +17,7 @@ import msgspec
 
 from voxd.config.secrets import MASK
 from voxd.errors import AuthenticationError, ConnectionFailed, ContextTooLong, ProviderError, RateLimited
-from voxd.net.json_text import decode_json
+from voxd.json_text import decode_json
 from voxd.net.waits import requested_wait_s, retry_after_s, should_retry, wait_in_text
 
 # What needs a new key: no retry helps, and the next key of the provider is used.

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from voxd.errors import StreamError
-from voxd.net.json_text import decode_json
+from voxd.json_text import decode_json
 
 _BOM = b"\xef\xbb\xbf"
 _FIELDS = ("data", "event", "id", "retry", "")

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
-from voxd.net.json_text import decode_json
+from voxd.json_text import decode_json
 
 T = TypeVar("T")
 

@@ -7,11 +7,14 @@ from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
+import msgspec
+
 from voxd.errors import ConnectionFailed, DeviceError, ProviderError, VoxdError, isolate, third_party
 from voxd.net.dns import Resolver
 from voxd.providers.adapter import adapt as adapt_provider
 from voxd.providers.base import BaseProvider
 from voxd.providers.events import ProviderEvent
+from voxd.providers.facts import facts
 from voxd.providers.history import HistoryMessage
 from voxd.providers.settings import SessionConfig
 from voxd.providers.tools import describe_exception
@@ -147,3 +150,9 @@ async def close_provider(provider: BaseProvider, name: str) -> None:
     with isolate(lambda error: _log.warning("the provider %s did not close: %s", name, type(error).__name__)):
         async with asyncio.timeout(CLOSE_TIMEOUT_S):
             await provider.disconnect()
+
+
+def with_voice_of(config: SessionConfig, kind: str) -> SessionConfig:
+    """Return ``config`` with the voice of ``kind`` most like its own, or its own where none is known."""
+    voice = facts().voice_for(config.voice, kind) or config.voice
+    return msgspec.structs.replace(config, voice=voice)

@@ -32,7 +32,7 @@ from voxd.providers.events import (
 )
 from voxd.providers.facts import facts
 from voxd.providers.history import HistoryMessage
-from voxd.providers.realtime.connect import ProviderTarget, translate_errors
+from voxd.providers.realtime.connect import ProviderTarget, translate_errors, with_voice_of
 from voxd.providers.realtime.meter import SessionMetrics
 from voxd.providers.realtime.reconnect import DEFAULT_RETRIES, ProviderConnection
 from voxd.providers.realtime.response_guard import STALL_LIMIT_S, ResponseGuard
@@ -98,7 +98,7 @@ class Session:
             max_rounds=max_tool_rounds,
         )
         # A voice of another vendor is replaced by the one most like it.
-        target = ProviderTarget(make, name, kind or name, _with_voice_of(config, kind or name))
+        target = ProviderTarget(make, name, kind or name, with_voice_of(config, kind or name))
         self._connection = ProviderConnection(
             target,
             self,
@@ -187,7 +187,7 @@ class Session:
         kind = kind or name
         if config is None:
             config = msgspec.structs.replace(self.config, voice=facts().voice_for(self.config.voice, kind))
-        target = ProviderTarget(make, name, kind, _with_voice_of(config, kind))
+        target = ProviderTarget(make, name, kind, with_voice_of(config, kind))
         await self._connection.switch(target, reason)
 
     async def configure(self, config: SessionConfig) -> None:
@@ -196,7 +196,7 @@ class Session:
         ``settings.changed`` names the fields that differ from before.
         """
         before = self.config
-        await self._connection.configure(_with_voice_of(config, self._connection.target.kind))
+        await self._connection.configure(with_voice_of(config, self._connection.target.kind))
         names = config.__struct_fields__
         changed = tuple(name for name in names if getattr(before, name) != getattr(self.config, name))
         if changed:
@@ -446,9 +446,3 @@ class Session:
         if not self._conversing:
             self._conversing = True
             self._publish(ConversationStarted())
-
-
-def _with_voice_of(config: SessionConfig, kind: str) -> SessionConfig:
-    """Return ``config`` with the voice of ``kind`` most like its own, or its own where none is known."""
-    voice = facts().voice_for(config.voice, kind) or config.voice
-    return msgspec.structs.replace(config, voice=voice)

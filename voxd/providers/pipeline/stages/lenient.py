@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from voxd.net.json_text import decode_json
+from voxd.json_text import decode_json
 from voxd.providers.pipeline.stages import llm_errors
 
 Json = dict[str, Any]

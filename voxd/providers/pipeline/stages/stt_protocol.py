@@ -8,9 +8,9 @@ from typing import Any, ClassVar, get_args
 import msgspec
 
 from voxd.errors import ProviderError, StreamError
+from voxd.json_text import decode_json
 from voxd.net import faults
 from voxd.net.faults import CloseReason
-from voxd.net.json_text import decode_json
 from voxd.providers import lenient
 from voxd.providers.events import SpeakerPart
 from voxd.providers.pipeline.stages.contract import Transcription

@@ -14,8 +14,8 @@ from typing import Any, get_args
 
 import msgspec
 
+from voxd.json_text import decode_json
 from voxd.net.faults import message_of
-from voxd.net.json_text import decode_json
 from voxd.providers.usage import Usage
 
 TOKENS_PER_SECOND_IN = 10

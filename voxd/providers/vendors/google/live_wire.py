@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from voxd.errors import AuthenticationError, ContextTooLong, ProviderError, RateLimited, StreamError
+from voxd.json_text import decode_json
 from voxd.net import faults
 from voxd.net.faults import CloseReason
-from voxd.net.json_text import decode_json
 from voxd.providers.settings import SessionConfig, ToolSpec
 
 # 16 kHz in, 24 kHz out: the only rates without resampling at the vendor.

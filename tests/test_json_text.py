@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from voxd.net.json_text import decode_json
+from voxd.json_text import decode_json
 
 
 @pytest.mark.parametrize(
