@@ -57,7 +57,7 @@ def test_sound_that_cannot_be_filtered_is_refused_unless_that_is_said() -> None:
     with pytest.raises(ConfigError, match="cannot filter sound") as raised:
         engine.middleware(message=[number])
     assert 'audio="unfiltered"' in raised.value.hint
-    with pytest.raises(ConfigError, match="no HTTP request"):
+    with pytest.raises(ConfigError, match="not an HTTP request"):
         engine.middleware(request=[numbered])
     with pytest.raises(ConfigError, match="cannot filter sound"):
         VoiceEngineConfig(provider="mock", metadata={"middleware": [number]})

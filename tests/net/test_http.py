@@ -509,7 +509,6 @@ async def test_a_response_that_is_not_http_is_reported(
         b"",
         b"nonsense",
         b'{"a": ',
-        b'{"a": NaN}',
         b'"\xff"',
         b"[" * 1_000_000,
         b'{"a":' * 100_000 + b"1" + b"}" * 100_000,

@@ -142,7 +142,7 @@ async def test_a_muted_device_is_healthy_and_may_be_unmuted_hours_later() -> Non
 
 
 async def test_a_short_stall_delays_feeding_without_a_restart(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", "voxd.observe.watchdog")
     async with watching() as (clock, manager, device):
         await clock.advance(1)
         device.stand("ears")

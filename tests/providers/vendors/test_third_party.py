@@ -18,7 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 RESPONSES = {
     "/transcribe": ("application/json", b'{"text": "what time is it"}'),
     "/reply": ("text/plain", b"It is noon."),
-    "/speak": ("audio/pcm", bytes(4800)),
+    "/speak": ("audio/pcm", bytes([1, 16, 1, 240]) * 1200),
 }
 
 

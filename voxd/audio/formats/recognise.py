@@ -4,11 +4,12 @@ Raw samples have no magic number, so they are what is left when nothing else fit
 proved, by a magic number of at least 24 bits or by a chain of frame headers.
 """
 
+import itertools
+import math
+import struct
 from collections.abc import Callable, Mapping
 from enum import Enum
 from types import MappingProxyType
-
-import numpy as np
 
 from voxd.audio.formats.mpeg import MpegFrame, adts_frame, mp3_frame
 
@@ -129,11 +130,14 @@ def is_noise(head: bytes) -> bool:
 
     Speech is neither: neighbouring samples are alike, and its level is some 20 dB lower.
     """
-    samples = np.frombuffer(head[: len(head) // 2 * 2], "<i2").astype(np.float64) / 32_768
-    if samples.size < _NOISE_SAMPLES:
+    # Not numpy, which a program with its own sound does not need; it is a matter of 1024 samples.
+    samples = [value / 32_768 for (value,) in struct.iter_unpack("<h", head[: len(head) // 2 * 2])]
+    count = len(samples)
+    if count < _NOISE_SAMPLES:
         return False
-    level, mean = float(np.sqrt(np.mean(samples * samples))), float(np.mean(samples))
-    alike = float(np.mean(samples[1:] * samples[:-1])) / max(level * level, 1e-12)
+    power, mean = sum(value * value for value in samples) / count, sum(samples) / count
+    neighbours = sum(one * next for one, next in itertools.pairwise(samples)) / (count - 1)
+    level, alike = math.sqrt(power), neighbours / max(power, 1e-12)
     # Equally distributed values have a level of 0.577, within 0.03 for so few of them.
     return 0.53 < level < 0.63 and abs(mean) < 0.08 and abs(alike) < 0.12
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from voxd.audio.formats.recognise import MAX_HEAD_BYTES, Format, is_noise, recognise
-from voxd.audio.formats.samples import Encoding, SampleReader, UnusableSound
 from voxd.errors import ProviderError, StreamError
 from voxd.frames import Clip
 from voxd.providers.events import (
@@ -25,7 +24,8 @@ from voxd.providers.events import (
 )
 
 if TYPE_CHECKING:
-    # Loads soxr, which only a file at another rate needs.
+    # They load numpy and soxr, which only a vendor that sends files needs.
+    from voxd.audio.formats.samples import SampleReader
     from voxd.audio.sound import Resampler
 
 _RIFFS = (b"RIFF", b"RF64", b"BW64")
@@ -88,6 +88,8 @@ class SoundCheck:
             self._held = chunk
             return []
         if self._form is Format.WAV:
+            from voxd.audio.formats.samples import Encoding, SampleReader
+
             self._samples = SampleReader(Encoding(chunk.sample_rate, channels=chunk.channels))
             return self._unwrapped(chunk)
         if self._form is not Format.SAMPLES:
@@ -101,7 +103,8 @@ class SoundCheck:
         assert self._samples is not None
         try:
             clips = self._samples.feed(chunk.audio_data)
-        except UnusableSound as error:
+        except ValueError as error:
+            # `UnusableSound`: the header is broken, or names an encoding that cannot be read.
             return self._refuse(str(error))
         found = [self._converted(clip, chunk) for clip in clips]
         return [each for each in found if each.audio_data]
