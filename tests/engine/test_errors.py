@@ -12,6 +12,7 @@ from voxd import (
     AuthenticationError,
     ConfigError,
     ConnectionError,
+    InvalidRequest,
     SessionConfig,
     VoiceEngine,
     VoiceEngineConfig,
@@ -77,6 +78,21 @@ def test_a_misspelt_field_of_a_session_is_guessed() -> None:
     with pytest.raises(TypeError, match="tempreture") as caught:
         SessionConfig(tempreture=0.8)  # type: ignore[call-arg]
     assert caught.value.__notes__ == ['hint: did you mean "temperature"?']
+
+
+async def test_a_misspelt_argument_of_a_method_is_guessed(make: Make) -> None:
+    engine, _ = make()
+    with pytest.raises(TypeError, match="timout") as caught:
+        await engine.ask("Hello", timout=3)  # type: ignore[call-arg]
+    assert caught.value.__notes__ == ['hint: did you mean "timeout"?']
+
+
+async def test_what_is_no_text_is_refused_before_the_provider(make: Make) -> None:
+    engine, _ = make()
+    await engine.connect()
+    for send in (engine.send_text, engine.ask, engine.text_2_audio_response):
+        with pytest.raises(InvalidRequest, match="text must be str, not int"):
+            await send(5)  # type: ignore[arg-type,operator]
 
 
 async def test_a_session_may_be_a_dictionary(make: Make) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from voxd.clock import Clock
-from voxd.errors import AudioError
+from voxd.errors import AudioError, InvalidRequest
 from voxd.events import Emit
 from voxd.frames import Clip
 
@@ -50,6 +50,13 @@ def as_bytes(audio: object) -> bytes:
     if not isinstance(audio, bytes | bytearray | memoryview):
         raise AudioError(f"audio must be bytes, not {type(audio).__name__}")
     return bytes(audio)
+
+
+def as_text(text: object) -> str:
+    """Return ``text``. Raises `InvalidRequest` for another type."""
+    if not isinstance(text, str):
+        raise InvalidRequest(f"text must be str, not {type(text).__name__}", hint="pass a str")
+    return text
 
 
 def clip_of(audio: bytes, rate_hz: int) -> Clip:

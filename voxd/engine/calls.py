@@ -1,8 +1,10 @@
 """What every asynchronous method of an engine does around its work: the log level, and short tracebacks."""
 
+import difflib
 import functools
+import inspect
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from voxd.engine.log_level import LogLevel
@@ -31,7 +33,13 @@ def engine_call(
     async def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
         with self.log_level.in_force():
             try:
-                return await method(self, *args, **kwargs)
+                work = method(self, *args, **kwargs)
+            except TypeError as error:
+                # The body of a coroutine does not run before it is awaited: the arguments do not fit.
+                _suggest(error, method, kwargs)
+                raise
+            try:
+                return await work
             except VoxdError as error:
                 # The frames of retries, tasks and the vendor's protocol do not help the caller; a search for
                 # a bug does with log_level="DEBUG".
@@ -40,6 +48,13 @@ def engine_call(
 
     functools.update_wrapper(call, method)
     return call
+
+
+def _suggest(error: TypeError, method: Callable[..., object], named: Mapping[str, object]) -> None:
+    known = [name for name in inspect.signature(method).parameters if name != "self"]
+    for name in named:
+        if name not in known and (found := difflib.get_close_matches(name, known, n=1)):
+            error.add_note(f'hint: did you mean "{found[0]}"?')
 
 
 def shorten(error: VoxdError) -> VoxdError:

@@ -11,7 +11,7 @@ from voxd.bus.bus import Bus
 from voxd.clock import Clock, SystemClock
 from voxd.engine import config as settings
 from voxd.engine import shared_events
-from voxd.engine.audio import as_bytes
+from voxd.engine.audio import as_bytes, as_text
 from voxd.engine.callbacks import Callbacks, Function
 from voxd.engine.calls import engine_call
 from voxd.engine.config import Mode, VoiceEngineConfig
@@ -251,7 +251,7 @@ class VoiceEngine(Callbacks):
     @engine_call
     async def send_text(self, text: str) -> None:
         """Send a user's message and request a reply. Raises `NotConnected`, `ProviderError`."""
-        await self._connected().session.send_text(text)
+        await self._connected().session.send_text(as_text(text))
 
     @engine_call
     async def send_recorded_audio(self, audio_data: bytes, auto_respond: bool = True) -> None:
@@ -283,7 +283,7 @@ class VoiceEngine(Callbacks):
         """
         # One at a time: two replies could not be separated.
         async with self._requesting:
-            return await self._connected().ask(text, timeout)
+            return await self._connected().ask(as_text(text), timeout)
 
     @engine_call
     async def text_2_audio_response(self, text: str, timeout: float = 30.0) -> bytes:
@@ -295,7 +295,7 @@ class VoiceEngine(Callbacks):
         ``timeout`` seconds, `StreamError` when the reply was broken off or has no audio, `NotConnected`.
         """
         async with self._requesting:
-            return await self._connected().speak_text(text, timeout)
+            return await self._connected().speak_text(as_text(text), timeout)
 
     # --- tools ---------------------------------------------------------------------------------------
 
