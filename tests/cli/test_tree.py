@@ -59,6 +59,8 @@ def test_an_example_can_be_typed(name: str, example: str) -> None:
         (["help", "stauts"], "did you mean 'status'?"),
         (["status", "--jsno"], "unknown option '--jsno'; did you mean '--json'?"),
         (["history", "--limt=3"], "unknown option '--limt'; did you mean '--limit'?"),
+        (["--sokcet", "x", "status"], "unknown option '--sokcet'; did you mean '--socket'?"),
+        (["--jsno", "status"], "unknown option '--jsno'; did you mean '--json'?"),
         (["completion", "fsh"], "did you mean 'fish'?"),
         (["qqqq"], "unknown command 'qqqq'; run `voxctl --help`"),
         (["status", "now"], "unknown argument 'now'"),

@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import importlib
+import itertools
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -166,9 +167,25 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         command = chosen_command(argv)
     if command and command in COMMANDS:
         return build_parser([COMMANDS[command]]).parse_args(argv)
+    check_global_options(argv)
     # The version needs no command; help and a wrong command need them all.
     is_version = command is None and "--version" in argv and not {"-h", "--help"} & set(argv)
     return build_parser([] if is_version else None).parse_args(argv)
+
+
+def check_global_options(argv: Sequence[str]) -> None:
+    """Exit with a usage error for an unknown option before the command.
+
+    argparse would take its value for the command, and report that.
+    """
+    parser = build_parser([])
+    known = [each for each in parser._option_string_actions if each.startswith("--")]
+    for word in itertools.takewhile(lambda word: word.startswith("-") and word not in _WITH_VALUE, argv):
+        written = word.partition("=")[0]
+        if written not in parser._option_string_actions and not any(
+            option.startswith(written) for option in known if len(written) > 2
+        ):
+            parser.error(f"unknown option {written!r}{suggest(written, known)}")
 
 
 def chosen_command(argv: Sequence[str]) -> str | None:
