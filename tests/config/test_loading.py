@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from voxd.config.loading import load
+from voxd.config.loading import examine, load
 from voxd.config.problems import InvalidConfig
 from voxd.config.schema import Agent, Config
 from voxd.errors import ConfigError
@@ -173,3 +173,13 @@ def test_a_secret_that_is_missing_is_a_warning_and_fails_when_it_is_used(main: P
     assert [(problem.line, problem.severity) for problem in loaded.warnings] == [(5, "warning")]
     with pytest.raises(ConfigError, match="LAMP_TOKEN"):
         loaded.config.skills.commands[0].action.headers["Authorization"].reveal()  # type: ignore[union-attr]
+
+
+def test_a_key_where_the_name_of_its_source_belongs_is_not_repeated(tmp_path: Path) -> None:
+    file = tmp_path / "voxd.toml"
+    file.write_text('[providers.a]\nkind = "openai"\napi_key = { env = "sk-0123456789abcdef0123" }\n')
+    _, _, problems = examine(file, get_facts=config_facts, environ={})
+    assert [(each.line, each.hint) for each in problems] == [
+        (3, 'write { env = "name" }, and change the key at its vendor')
+    ]
+    assert "0123" not in str(problems)

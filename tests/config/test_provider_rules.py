@@ -153,6 +153,18 @@ def problems_of(text: str) -> list[str]:
             "7: warning: agents.default.provider: use a pipeline, or remove request from [middleware]",
         ),
         ('[middleware]\nmessage = ["polit"]', '2: error: middleware.message[0]: did you mean "polite"?'),
+        (
+            f'[providers.cloud]\nkind = "openai"\n{KEY}model = "https://host/v1"',
+            "4: warning: providers.cloud.model: write it as endpoint",
+        ),
+        (
+            f'[providers.cloud]\nkind = "openai"\n{KEY}headers = {{ "X Id" = "a" }}',
+            '4: error: providers.cloud.headers."X Id": use letters, digits and -',
+        ),
+        (
+            f'[providers.cloud]\nkind = "openai"\n{KEY}headers = {{ X-Id = "a\\nb" }}',
+            "4: error: providers.cloud.headers.X-Id: write it in one line",
+        ),
         ("[providers.cloud]\n", '1: error: providers.cloud: kind = "..."'),
         ('[agents.default]\npersona = "a pirate"', '2: warning: agents.default.persona: provider = "..."'),
     ],
@@ -178,6 +190,8 @@ def test_a_mistake_about_providers_is_reported_once_at_its_place(text: str, expe
         '[agents.default]\nprovider = "cloud"',
         '[providers.toy]\nkind = "mock"\nheaders = { X-Id = "{uuid} at {unix_s}" }',
         '[providers.ear]\nkind = "wyoming"\nendpoint = "tcp://10.0.0.2:10300"',
+        f'[providers.cloud]\nkind = "openai"\n{KEY}language = "sk-SK"\nvoice = "sk-SK-LukasNeural"',
+        f'[providers.cloud]\nkind = "openai"\n{KEY}language = "multi"\nvoice = "hf_alpha"',
         '[providers.toy]\nkind = "mock"\n[providers.toy.options]\nreplies = { hello = "Hi." }',
     ],
 )
@@ -189,6 +203,14 @@ def test_a_key_in_the_file_is_not_repeated_in_the_message() -> None:
     assert "hunter2" not in str(
         check({"a": '[providers.cloud]\nkind = "openai"\napi_key = "hunter2"'}, get_facts=lambda: FACTS)
     )
+
+
+@pytest.mark.parametrize("key", ["model", "voice", "language", "endpoint"])
+def test_a_key_in_the_wrong_place_is_one_error_that_does_not_repeat_it(key: str) -> None:
+    text = f'[providers.cloud]\nkind = "openai"\n{KEY}{key} = "sk-0123456789abcdef0123"'
+    (problem,) = check({"a": text}, get_facts=lambda: FACTS)
+    assert problem.message.startswith("this is a key, not a")
+    assert "0123" not in str(problem)
 
 
 def test_the_facts_are_not_collected_without_a_provider() -> None:

@@ -10,7 +10,7 @@ import msgspec
 from voxd.config.checking import check_settings, sort_problems
 from voxd.config.files.access import OwnView, View
 from voxd.config.layers import Layer, from_environment, from_overrides, from_toml, merge
-from voxd.config.mistakes.api_keys import problem_of_key
+from voxd.config.mistakes.api_keys import looks_like_key, problem_of_key
 from voxd.config.paths import default_config_file
 from voxd.config.problems import InvalidConfig, Problem, Severity, dotted
 from voxd.config.provider_rules import GetFacts
@@ -115,6 +115,12 @@ def _unreadable(file: Path, error: OSError) -> Problem:
 
 def _secret_problems(settings: Layer, view: View) -> Iterator[Problem]:
     for path, kind, name in references(settings.data):
+        if looks_like_key(name) and (place := settings.place(path)):
+            # Not printed: it is the secret itself.
+            message = f"this is a key, and {kind} takes the name of what holds it"
+            hint = f'write {{ {kind} = "name" }}, and change the key at its vendor'
+            yield Problem(place.file, place.line, dotted(path), Severity.WARNING, message, hint)
+            continue
         reading = view.secret(kind, name)
         if reading is None:
             continue
@@ -150,7 +156,9 @@ def _references(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str, str]]
     elif isinstance(value, list | tuple):
         items = list(enumerate(value))
     for key, item in items:
-        if isinstance(item, dict) and (key == "api_key" or path[-1:] in (("headers",), ("api_keys",))):
+        takes_secret = key == "api_key" or path[-1:] in (("headers",), ("api_keys",))
+        # One with several sources is an error already.
+        if takes_secret and isinstance(item, dict) and len(item) == 1:
             named = (each for each in item.items() if each[0] in SOURCES and isinstance(each[1], str))
             yield from (((*path, key), kind, name) for kind, name in named)
         else:

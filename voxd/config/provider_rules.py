@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from voxd.config.mistakes.api_keys import problem_of_key, vendor_of
+from voxd.config.mistakes.api_keys import looks_like_key, problem_of_key, vendor_of
+from voxd.config.mistakes.languages import is_known, meant_code
 from voxd.config.problems import Finding, did_you_mean
 from voxd.config.provider_options import OptionTypes
 from voxd.config.provider_schema import LOCAL
@@ -37,6 +38,8 @@ LIMITS = ("requests_per_minute", "tokens_per_minute", "max_concurrent", "queue_e
 PLACEHOLDERS = ("{uuid}", "{unix_s}")
 
 _SECRET_HEADER = re.compile(r"auth|token|secret|password|cookie|api-?key", re.IGNORECASE)
+# RFC 9110 section 5.6.2: a token.
+_FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _BRACES = re.compile(r"\{\w+\}")
 
 
@@ -187,10 +190,28 @@ class _Rules:
         if rules.decides_end_of_turn and self._settings.get(*path, "turn_detection") != "server":
             message = f"{kind} always detects the end of speech itself"
             yield error(path, message, 'turn_detection = "server"')
+        yield from self._check_names(path)
         yield from self._check_network(path, kind, rules)
         yield from self._check_headers((*path, "headers"))
         yield from self._check_limits(path, name)
         yield from self._check_options(path, name, kind)
+
+    def _check_names(self, path: KeyPath) -> Iterator[Finding]:
+        """Yield a key or an address where the vendor's name of something belongs, and names of languages."""
+        for key in ("model", "voice", "language"):
+            written = self._settings.get(*path, key)
+            if not isinstance(written, str):
+                continue
+            if looks_like_key(written):
+                # Not printed: it is the secret itself.
+                hint = f"change this key at its vendor, then run `voxctl secret set {path[-1]}_key`"
+                yield error((*path, key), f"this is a key, not a {key}", hint)
+            elif re.match(r"(?:https?|wss?)://", written.strip(), re.IGNORECASE):
+                yield warning((*path, key), f"this is an address, not a {key}", "write it as endpoint")
+            elif key == "language" and not is_known(written) and (code := meant_code(written)):
+                # Only what is known to be wrong: vendors have codes of their own, such as "multi".
+                message = f'"{written}" is not the code of a language'
+                yield error((*path, key), message, f'language = "{code}"')
 
     def _check_options(self, path: KeyPath, name: str, kind: Any) -> Iterator[Finding]:
         options = self._settings.get(*path, "options")
@@ -230,7 +251,11 @@ class _Rules:
                 here = (*path, "api_key") if number == 0 else (*path, "api_keys", number - 1)
                 message = problem_of_key(key, "" if own_server else str(kind))
                 yield warning(here, message or "the file contains a secret", hint)
-        if not any(keys) and rules.needs_key and not (own_server and rules.own_server_needs_no_key):
+        # A key with a mistake is there: that it is missing would follow from the mistake.
+        missing = not any(keys) and not any(
+            self._settings.is_spoiled(*path, each) for each in ("api_key", "api_keys")
+        )
+        if missing and rules.needs_key and not (own_server and rules.own_server_needs_no_key):
             yield warning(path, f"{kind} needs an api_key", hint)
         if rules.endpoint_example and not (own_server or get(*path, "options", "region")):
             yield error(path, f"{kind} needs an endpoint", f'endpoint = "{rules.endpoint_example}"')
@@ -245,6 +270,11 @@ class _Rules:
         headers = self._settings.get(*path)
         for name, value in headers.items() if isinstance(headers, dict) else ():
             yield from check_secret_header(path, name, value)
+            if not _FIELD_NAME.fullmatch(name):
+                message = f'"{name}" cannot be the name of a header'
+                yield error((*path, name), message, "use letters, digits and -")
+            elif isinstance(value, str) and re.search(r"[\r\n\0]", value):
+                yield error((*path, name), "a header has no line breaks", "write it in one line")
             for found in _BRACES.findall(value) if isinstance(value, str) else ():
                 if found not in PLACEHOLDERS:
                     hint = did_you_mean(found, PLACEHOLDERS) or f"use {' or '.join(PLACEHOLDERS)}"
@@ -311,7 +341,7 @@ _HOST_AND_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):\d{1,5}(?:[
 def _check_address(path: KeyPath, rules: KindRules, address: Any, example: str) -> Iterator[Finding]:
     if not isinstance(address, str) or not address:
         return
-    if vendor_of(address):
+    if vendor_of(address) or looks_like_key(address):
         # Not printed: it is the secret itself.
         hint = "change this key at its vendor, then run `voxctl secret set`"
         yield error(path, "this is a key, not an address", hint)

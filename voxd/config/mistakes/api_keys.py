@@ -76,6 +76,16 @@ def vendor_of(key: str) -> str:
     return next((vendor for prefix, vendor in PREFIXES if key.startswith(prefix)), "")
 
 
+def looks_like_key(text: str) -> bool:
+    """Return whether ``text`` is a key, written where the name or the address of something belongs."""
+    key = cleaned(text)[0]
+    # Not by the prefix alone: hf_alpha and sk-SK-LukasNeural are voices. Keys are long and have digits.
+    if len(key) < 20 or not re.search(r"\d", key) or not re.fullmatch(r"[\w.-]+", key):
+        return False
+    # Services beside OpenAI give out keys that begin with "sk-" too.
+    return bool(vendor_of(key)) or key.startswith("sk-")
+
+
 def cleaned(text: str) -> tuple[str, list[str]]:
     """Return the key in what was pasted, and what was taken off: "quotes", 'the word "Bearer"', ...
 
