@@ -1,6 +1,7 @@
 """Checks settings against the schema key by key and reports all mistakes at once."""
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ from voxd.config import schema_types
 from voxd.config.files.access import Unchecked, View
 from voxd.config.layers import Layer, from_toml, merge
 from voxd.config.mistakes.numbers import meant_number
-from voxd.config.mistakes.pins import meant_line
+from voxd.config.mistakes.pins import LAST_LINE, meant_line
 from voxd.config.problems import Finding, Place, Problem, Severity, did_you_mean, dotted, meant_word
 from voxd.config.provider_rules import GetFacts
 from voxd.config.rules import check_rules
@@ -115,7 +116,7 @@ def _check_table(kind: mi.StructType, value: Any, path: KeyPath) -> Iterator[Fin
             yield from _check(fields[key].type, item, (*path, key), schema_types.default_of(fields[key]))
         elif key != kind.tag_field:
             meant.add(meant_word(key, fields))
-            yield _unknown(key, list(fields), path)
+            yield _unknown(key, item, list(fields), path)
     for key, field in fields.items():
         # A misspelt key is not also a missing one.
         if field.required and key not in value and key not in meant:
@@ -150,13 +151,27 @@ def _check_dict(kind: mi.DictType, value: Any, path: KeyPath) -> Iterator[Findin
 def _check_list(kind: mi.VarTupleType, value: Any, path: KeyPath) -> Iterator[Finding]:
     if not isinstance(value, list):
         of_tables = isinstance(schema_types.bare(kind.item_type), mi.StructType)
-        hint = f"[[{dotted(path)}]]" if of_tables else f"{path[-1]} = [{schema_types.toml_value(value)}]"
+        hint = f"[[{dotted(path)}]]" if of_tables else f"{path[-1]} = {_as_list(path, value)}"
         yield _error(path, f"expected a list, got {_shown(value)}", hint)
         return
     if len(value) < (kind.min_length or 0):
         yield _error(path, f"expected at least {kind.min_length} element, got none")
     for index, item in enumerate(value):
         yield from _check(kind.item_type, item, (*path, index))
+
+
+def _as_list(path: KeyPath, value: Any) -> str:
+    """Return ``value``, written where a list belongs, as the list that it probably means."""
+    parts = [value]
+    if isinstance(value, str) and path[-1] == "command":
+        try:
+            parts = shlex.split(value)
+        except ValueError:
+            # Quotes that do not end: a single program then.
+            parts = [value]
+    elif isinstance(value, str) and path[-1] != "sentences":
+        parts = [part.strip() for part in value.split(",") if part.strip()]
+    return f"[{', '.join(map(schema_types.toml_value, parts))}]"
 
 
 def _check_secret(kind: mi.CustomType, value: Any, path: KeyPath) -> Iterator[Finding]:
@@ -191,8 +206,13 @@ def _suggest(kind: mi.Type, value: Any, path: KeyPath, default: Any) -> str:
 def _number_for(kind: mi.IntType | mi.FloatType, value: Any, path: KeyPath, default: Any) -> str:
     """Return the number that is meant, the maximum for a larger one, else the default."""
     key = next((part for part in reversed(path) if isinstance(part, str)), "")
-    if key in _PIN_KEYS and isinstance(value, str):
-        line = meant_line(value)
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if key in _PIN_KEYS:
+        # Not the text of a number: "-1" would be line 1, and 17.0 none.
+        line = int(value) if _is_number(value) and 0 <= value <= LAST_LINE else None
+        if isinstance(value, str):
+            line = meant_line(value)
         return "17" if line is None else str(line)
     number = meant_number(value, key, lambda number: schema_types.fits(kind, number))
     if number is not None:
@@ -221,14 +241,16 @@ def _example(kind: mi.Type) -> str:
     return "{ ... }"
 
 
-def _unknown(key: str, known: list[str], path: KeyPath) -> Finding:
+def _unknown(key: str, value: Any, known: list[str], path: KeyPath) -> Finding:
     where = (*path, key)
     # A key in the wrong table is more likely than a spelling mistake of another key.
-    section = _section_of(key) if path else ""
+    section = _section_of(key) if path or not isinstance(value, dict) else ""
     hint = f"{key} belongs to [{section}]" if section else did_you_mean(key, known)
     if not hint and path[:1] == ("providers",):
         hint = f"write what only its kind knows as options = {{ {key} = ... }}"
-    what = "section" if not path else "key"
+    if not hint and not path and isinstance(value, dict) and {"api_key", "kind"} & value.keys():
+        hint = f"write [providers.{key}]"
+    what = "section" if not path and isinstance(value, dict | list) else "key"
     return _error(where, f"unknown {what}", hint or f"known keys: {', '.join(known)}")
 
 

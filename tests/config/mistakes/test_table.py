@@ -65,12 +65,43 @@ LED = '[leds]\nkind = "led"\n'
         ('[button]\npin = "BOARD11"', 2, "pin = 17"),
         ('[button]\npin = "J8:11"', 2, "pin = 17"),
         ("[button]\npin = 17.0", 2, "pin = 17"),
+        ("[button]\npin = [22]", 2, "pin = 22"),
+        ("[button]\npin = 27.0", 2, "pin = 27"),
+        ("[button]\npin = 99", 2, "pin = 17"),
+        ("[button]\npin = -1", 2, "pin = 17"),
         ("[button]\npin = 37", 2, "pin 37 of the header is GPIO 26: pin = 26"),
         ("[button]\npin = 2", 2, "choose another line, such as 17"),
         ("[button]\nmute_switch_pin = 18", 2, "choose another line, such as 17"),
         (f"{LED}pins = [14]", 3, "choose another line, such as 17"),
         (f"{LED}pins = [17]\n[button]\npin = 17", 5, "choose another pin"),
+        # Amounts and groups of digits.
+        ('[spend]\nusd_per_day = "$5"', 2, "usd_per_day = 5"),
+        ('[spend]\nusd_per_day = "2,50 \u20ac"', 2, "usd_per_day = 2.5"),
+        ("[control]\nmax_line_bytes = 65,536", 2, "max_line_bytes = 65536"),
+        # Two settings in a line, no equals sign, comments of other languages.
+        ('[audio]\ninput = "hw" output = "hw"', 2, "write output in a line of its own"),
+        ("[audio]\nchannels=2, channel=1", 2, "write channel in a line of its own"),
+        ('[audio]\ninput "hw"', 2, 'input = "hw"'),
+        ("[audio]\n; input", 2, "remove the line"),
+        # Text where a list belongs.
+        (
+            f'{COMMAND}action = {{ type = "shell", command = "ls -l \'/a b\'" }}',
+            5,
+            'command = ["ls", "-l", "/a b"]',
+        ),
+        ('[agents.default]\nfallback = "local, local"', 2, 'fallback = ["local", "local"]'),
+        # Keys without their section.
+        ('input = "hw"', 1, "input belongs to [audio]"),
+        ('[cloud]\nkind = "openai"', 1, "write [providers.cloud]"),
+        # A key that is there is not also a missing one.
+        ('[providers.a]\nkind = "openai"\napi_key = { envir = "X" }', 3, 'api_key = { credential = "name" }'),
+        (
+            '[providers.a]\nkind = "openai"\napi_key = { env = "X", file = "/x" }',
+            3,
+            'api_key = { credential = "name" }',
+        ),
         # Languages.
+        ('[providers.a]\nkind = "mock"\nlanguage = "german"', 3, 'language = "de"'),
         ('[tts]\nlanguage = "german"', 2, 'language = "de"'),
         ('[tts]\nlanguage = "xx"', 2, "use a code of ISO 639-1, such as en, de or fr"),
         ('[stt.whisper]\nlanguage = "jp"', 2, 'language = "ja"'),

@@ -26,7 +26,7 @@ def meant_number(value: Any, key: str, fits: Callable[[float], bool]) -> float |
 
 def _candidates(value: Any, unit: str) -> Iterator[float]:
     if isinstance(value, str):
-        found = _NUMBER.fullmatch(value.strip())
+        found = _NUMBER.fullmatch(value.strip().strip("$€£").strip())
         if found is None:
             return
         number, written = float(found[1].replace(",", ".")), found[2].casefold()

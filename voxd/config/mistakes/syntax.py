@@ -8,9 +8,13 @@ import tomli
 from voxd.config.mistakes.pins import meant_line
 
 _ASSIGNMENT = re.compile(r"(\s*)([^=:#\[\]]+?)\s*(:?=+|:)\s*(.*)")
+_BLANK_FOR_EQUALS = re.compile(r"""(\s*[\w-]+)\s+((?:["'\[]|[-+]?\d|true|false).*)""")
 _HEADER = re.compile(r"\s*(\[{1,2})\s*([^\[\]#=]+?)\s*(\]{0,2})\s*[:;,]?\s*")
 _SECRET = re.compile(r"key|token|secret|password|auth|cookie|header", re.IGNORECASE)
 _SECRET_VALUE = re.compile(r"sk-|Bearer|(?:[A-Za-z0-9_-]){32}")
+_TWO = re.compile(
+    r"""(\s*[\w.-]+\s*=\s*(?:"[^"]*"|'[^']*'|\[[^\]]*\]|[\w.+-]+))\s*[,;]?\s*([\w.-]+\s*=\s*[^=].*)"""
+)
 _KEY = re.compile(r"[A-Za-z0-9_-]+(?:\s*\.\s*[A-Za-z0-9_-]+)*")
 # Code points: these quotes and blanks of a word processor look alike in a listing.
 _DOUBLE_QUOTES = (0x201C, 0x201D, 0x201E, 0x201F, 0xAB, 0xBB, 0x2033, 0xFF02)
@@ -33,6 +37,8 @@ def repair(line: str) -> tuple[str, str]:
 
     The returned line is TOML by itself. A value that cannot be read becomes "?".
     """
+    if (found := _TWO.fullmatch(line)) and _is_toml(found[1]) and _is_toml(found[2]):
+        return found[1], f"write {found[2].partition('=')[0].strip()} in a line of its own"
     for candidate in _candidates(line):
         if candidate != line and _is_toml(candidate):
             return candidate, _hint(candidate.strip())
@@ -73,6 +79,10 @@ def _candidates(line: str) -> Iterator[str]:
     # Other languages begin a comment so; a statement ends with neither in TOML.
     bare = re.sub(r"\s*(?://|--\s).*$|[;,]\s*$", "", plain) if '"' not in plain.partition("//")[2] else plain
     yield bare
+    if re.match(r"\s*[;%]", plain):
+        yield ""
+    if found := _BLANK_FOR_EQUALS.fullmatch(bare):
+        yield f"{found[1]} = {found[2]}"
     if found := _HEADER.fullmatch(bare.partition("#")[0]):
         count = max(len(found[1]), len(found[3]))
         yield "[" * count + found[2] + "]" * count
@@ -108,6 +118,7 @@ def _values(written: str) -> Iterator[str]:
 
 
 _NUMBERS: tuple[tuple[str, Callable[[str], str]], ...] = (
+    (r"\d{2,3}(?:,\d{3})+|\d{1,3}(?:,\d{3}){2,}", lambda word: word.replace(",", "")),
     (r"[-+]?\d+,\d+", lambda word: word.replace(",", ".")),
     (r"[-+]?\.\d+", lambda word: word.replace(".", "0.")),
     (r"[-+]?\d+\.", lambda word: f"{word}0"),
