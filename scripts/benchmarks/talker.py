@@ -1,7 +1,8 @@
 """A user of the library in a process of its own, whose memory is then all the library's.
 
 ``python -m scripts.benchmarks.talker ROLE URL …``: it says on stdout how far it is, and goes on at a line on
-stdin. ``stream WAV`` sends and plays at once, ``sessions COUNT`` opens and closes, ``import`` needs no URL.
+stdin. ``stream WAV`` sends and plays at once, ``sessions COUNT`` opens and closes; ``import`` and ``connect``
+need no URL.
 """
 
 import asyncio
@@ -41,6 +42,30 @@ def imported() -> None:
         heavy=heavy,
         state=str(engine.get_state()),
     )
+
+
+async def connected() -> None:
+    """Tell for how long the first connect of a program holds up its event loop."""
+    from voxd import VoiceEngine
+    from voxd.errors import ConnectionFailed
+
+    gaps_s: list[float] = []
+
+    async def tick() -> None:
+        while True:
+            since_s = time.perf_counter()
+            await asyncio.sleep(0.001)
+            gaps_s.append(time.perf_counter() - since_s - 0.001)
+
+    # The discard service (RFC 863), which nothing runs: everything up to the refused connection is measured.
+    engine = VoiceEngine(provider="openai", api_key=KEY, metadata={"endpoint": "ws://127.0.0.1:9"})
+    ticking = asyncio.create_task(tick())
+    await asyncio.sleep(0.02)
+    try:
+        await engine.connect(retry_count=0)
+    except ConnectionFailed:
+        ticking.cancel()
+    said(longest_block_ms=max(gaps_s) * 1000)
 
 
 async def stream(url: str, wav: str) -> None:
@@ -101,6 +126,8 @@ def main(role: str, *words: str) -> None:
     match role, words:
         case "import", ():
             imported()
+        case "connect", ():
+            asyncio.run(connected())
         case "stream", (url, wav):
             asyncio.run(stream(url, wav))
         case "sessions", (url, count):

@@ -25,6 +25,8 @@ BENCH = "talking"
 PSS_SEED = "< 50 MB"
 CPU_SEED = "< 5 %"
 PSS_BUDGET_MB = 5
+# Two audio blocks of 10 ms: an application's own sound must not stutter while a session opens.
+BLOCK_BUDGET_MS = 20
 _DELTA_MS = 40
 _SETTLE_S = 3.0
 
@@ -72,6 +74,7 @@ def measure(options: Options) -> list[Row]:
     """Measure processes that use the library and nothing else, and a daemon in the middle of a reply."""
     return [
         *_imported(3 if options.quick else 11),
+        connected(3 if options.quick else 11),
         *_streaming(options),
         *_daemon(options),
         *_sessions(options),
@@ -101,6 +104,22 @@ def _imported(rounds: int) -> list[Row]:
             ("memory (PSS) of import and VoiceEngine(...)", "MB", grown_mb, ", beyond a bare Python"),
         )
     ]
+
+
+def connected(rounds: int) -> Row:
+    """Measure for how long the first connect holds up the loop of a program."""
+    blocks_ms = []
+    for _ in range(rounds):
+        with talker("connect") as one:
+            blocks_ms.append(one.says()["longest_block_ms"])
+    return Row(
+        bench=BENCH,
+        what="first connect: longest block of the loop",
+        unit="ms",
+        value=statistics.median(blocks_ms),
+        budget=BLOCK_BUDGET_MS,
+        note=f"{rounds} processes, {min(blocks_ms):.1f} to {max(blocks_ms):.1f}",
+    )
 
 
 def _streaming(options: Options) -> list[Row]:

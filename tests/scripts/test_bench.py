@@ -287,6 +287,12 @@ def test_a_talker_reports_what_the_library_costs() -> None:
     assert "nothing heavy" in made.note
 
 
+def test_the_first_connect_is_measured_until_it_is_refused() -> None:
+    row = talking.connected(1)
+    assert row.value is not None
+    assert row.value > 0
+
+
 def test_what_sessions_leave_behind_is_judged() -> None:
     grown = talking.session_rows(usage(), usage(pss_mb=54, descriptors=31), "1000 sessions")
     assert [row.verdict for row in grown] == ["ok", "over", "ok"]
