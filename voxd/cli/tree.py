@@ -1,7 +1,6 @@
 """The table of commands and the argument parser of voxctl."""
 
 import argparse
-import difflib
 import importlib
 import itertools
 import sys
@@ -11,6 +10,7 @@ from typing import Any, NoReturn
 
 from voxd import __version__
 from voxd.cli.exits import MEANINGS, USAGE
+from voxd.config.mistakes.words import meant_word
 
 # Only the module of the given command is imported: importing takes most of the run time of a command.
 # Command to module. Its ``register(subparsers)`` adds the command and sets ``run``, its function.
@@ -114,8 +114,8 @@ class CommandParser(argparse.ArgumentParser):
 
 def suggest(written: str, known: Iterable[str]) -> str:
     """Return "; did you mean ...?" for what is most like ``written`` in ``known``, "" for nothing."""
-    found = difflib.get_close_matches(written, list(known), n=1)
-    return f"; did you mean {found[0]!r}?" if found else ""
+    meant = meant_word(written, tuple(known))
+    return f"; did you mean {meant!r}?" if meant else ""
 
 
 def build_parser(modules: Iterable[str] | None = None) -> argparse.ArgumentParser:

@@ -13,7 +13,8 @@ from voxd.config.files.access import Unchecked, View
 from voxd.config.layers import Layer, from_toml, merge
 from voxd.config.mistakes.numbers import meant_number
 from voxd.config.mistakes.pins import LAST_LINE, meant_line
-from voxd.config.problems import Finding, Place, Problem, Severity, did_you_mean, dotted, meant_word
+from voxd.config.mistakes.words import did_you_mean, meant_word
+from voxd.config.problems import Finding, Place, Problem, Severity, dotted
 from voxd.config.provider_rules import GetFacts
 from voxd.config.rules import check_rules
 from voxd.config.secrets import SOURCES

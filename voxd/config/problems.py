@@ -1,16 +1,12 @@
 """Problems of a configuration as values: the key, its file and line, a message and a hint."""
 
-import difflib
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from voxd.config.schema_types import toml_key
 from voxd.config.toml_lines import KeyPath
 from voxd.errors import ConfigError
-
-# The least similarity of a suggestion to the unknown word (Ratcliff and Obershelp, 0 to 1).
-ALIKE = 0.65
 
 
 class Severity(StrEnum):
@@ -87,24 +83,3 @@ def summary(problems: Sequence[Problem]) -> str:
         if (count := sum(problem.severity is severity for problem in problems))
     ]
     return ", ".join(counts) or "no problems"
-
-
-def did_you_mean(written: object, known: Collection[str]) -> str:
-    """Return a hint with the word of ``known`` most similar to ``written``, "" if none is similar."""
-    meant = meant_word(written, known)
-    return f'did you mean "{meant}"?' if meant else ""
-
-
-def meant_word(written: object, known: Collection[str]) -> str:
-    """Return the word of ``known`` most similar to ``written``, "" if none is similar."""
-    # Upper case, hyphens and CamelCase are the same word written otherwise.
-    folded = {_folded(word): word for word in known}
-    if word := folded.get(_folded(str(written))):
-        return word
-    # Not rapidfuzz: it would cost 2.6 MB at idle.
-    found = difflib.get_close_matches(_folded(str(written)), folded, n=1, cutoff=ALIKE)
-    return folded[found[0]] if found else ""
-
-
-def _folded(word: str) -> str:
-    return "".join(char for char in word.casefold() if char.isalnum())

@@ -14,7 +14,8 @@ import msgspec
 from msgspec import inspect as mi
 
 from voxd.config import schema_types
-from voxd.config.problems import Severity, did_you_mean
+from voxd.config.mistakes.words import did_you_mean
+from voxd.config.problems import Severity
 from voxd.config.provider_schema import ProviderConfig
 from voxd.errors import ConfigError
 

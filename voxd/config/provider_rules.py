@@ -12,7 +12,8 @@ import msgspec
 
 from voxd.config.mistakes.api_keys import looks_like_key, problem_of_key, vendor_of
 from voxd.config.mistakes.languages import is_known, meant_code
-from voxd.config.problems import Finding, did_you_mean
+from voxd.config.mistakes.words import did_you_mean
+from voxd.config.problems import Finding
 from voxd.config.provider_options import OptionTypes
 from voxd.config.provider_schema import LOCAL
 from voxd.config.settings import Settings, error, warning

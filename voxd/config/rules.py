@@ -13,7 +13,8 @@ from voxd.config.files.rules import check_files
 from voxd.config.limits.price_rules import check_prices
 from voxd.config.mistakes.languages import base_code, is_known, meant_code
 from voxd.config.mistakes.pins import LAST_LINE, USES, hint_for
-from voxd.config.problems import Finding, did_you_mean
+from voxd.config.mistakes.words import did_you_mean
+from voxd.config.problems import Finding
 from voxd.config.provider_rules import GetFacts, check_providers, check_secret_header
 from voxd.config.schema_types import toml_value
 from voxd.config.settings import Settings, error, warning

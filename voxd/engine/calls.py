@@ -1,12 +1,12 @@
 """What every asynchronous method of an engine does around its work: the log level, and short tracebacks."""
 
-import difflib
 import functools
 import inspect
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
+from voxd.config.mistakes.words import did_you_mean
 from voxd.engine.log_level import LogLevel
 from voxd.errors import VoxdError
 
@@ -53,8 +53,8 @@ def engine_call(
 def _suggest(error: TypeError, method: Callable[..., object], named: Mapping[str, object]) -> None:
     known = [name for name in inspect.signature(method).parameters if name != "self"]
     for name in named:
-        if name not in known and (found := difflib.get_close_matches(name, known, n=1)):
-            error.add_note(f'hint: did you mean "{found[0]}"?')
+        if name not in known and (hint := did_you_mean(name, known)):
+            error.add_note(f"hint: {hint}")
 
 
 def shorten(error: VoxdError) -> VoxdError:

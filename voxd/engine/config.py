@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
-from voxd.config.problems import did_you_mean
+from voxd.config.mistakes.words import did_you_mean
 from voxd.engine.log_level import LogLevel, is_configured
 from voxd.engine.metadata import MIDDLEWARE_KEYS, check_metadata
 from voxd.errors import ConfigError

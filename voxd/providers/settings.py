@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from voxd.config.problems import did_you_mean
+from voxd.config.mistakes.words import did_you_mean
 
 TurnDetection = Literal["client", "server", "semantic"]
 

@@ -16,8 +16,9 @@ from voxd.config.base_dirs import SYSTEM_CONFIG_FILE, user_config_file
 from voxd.config.files.unit import daemon_view
 from voxd.config.layers import Layer
 from voxd.config.loading import examine, load
+from voxd.config.mistakes.words import did_you_mean
 from voxd.config.paths import models_dir
-from voxd.config.problems import Place, Problem, Severity, did_you_mean, dotted, summary
+from voxd.config.problems import Place, Problem, Severity, dotted, summary
 from voxd.config.schema import Config
 from voxd.config.secrets import to_builtins
 from voxd.config.toml_lines import KeyPath

@@ -18,8 +18,9 @@ from voxd.cli.exits import CONFIG, FAILED, OK, CannotWrite, WrongArgument
 from voxd.cli.inputs import load_config
 from voxd.cli.output import print_json, print_note, print_result, print_text
 from voxd.config.loading import examine
+from voxd.config.mistakes.words import did_you_mean
 from voxd.config.paths import default_config_file
-from voxd.config.problems import InvalidConfig, Problem, Severity, did_you_mean, dotted
+from voxd.config.problems import InvalidConfig, Problem, Severity, dotted
 from voxd.config.schema_types import toml_value
 from voxd.config.secrets import to_builtins
 from voxd.config.toml_lines import KeyPath

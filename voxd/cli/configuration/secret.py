@@ -21,7 +21,8 @@ from voxd.config.base_dirs import SYSTEM_CREDENTIALS_DIR, user_credentials_dir
 from voxd.config.files.unit import UNIT, daemon_view, installed_unit
 from voxd.config.loading import examine, kind_of_key, references
 from voxd.config.mistakes.api_keys import cleaned, problem_of_key
-from voxd.config.problems import did_you_mean, dotted
+from voxd.config.mistakes.words import did_you_mean
+from voxd.config.problems import dotted
 from voxd.errors import InvalidRequest, NotFound, NotPermitted
 from voxd.providers.facts import config_facts
 

@@ -1,10 +1,10 @@
 """Which speaker of a Piper voice is meant: by number or by name, from the description beside the voice."""
 
-import difflib
 import json
 from pathlib import Path
 from typing import Any
 
+from voxd.config.mistakes.words import meant_word
 from voxd.errors import ModelError
 
 _NAMED = 6
@@ -47,8 +47,8 @@ def _hint(speaker: str, count: int, names: dict[str, int]) -> str:
     if count < 2:
         return "remove tts.piper.speaker: the voice has one speaker"
     numbers = f"set tts.piper.speaker to a number from 0 to {count - 1}"
-    if alike := difflib.get_close_matches(speaker, names, 1):
-        return f"{numbers}, or to {alike[0]!r}, which is alike"
+    if alike := meant_word(speaker, names):
+        return f"{numbers}, or to {alike!r}, which is alike"
     if not names:
         return numbers
     more = ", …" if len(names) > _NAMED else ""

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from voxd.config.mistakes.words import did_you_mean
 from voxd.config.money_schema import Price
-from voxd.config.problems import Finding, did_you_mean
+from voxd.config.problems import Finding
 from voxd.config.settings import Settings, error, warning
 from voxd.config.toml_lines import KeyPath
 

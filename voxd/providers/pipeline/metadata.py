@@ -9,9 +9,9 @@ import msgspec
 
 from voxd.clock import Clock, SystemClock
 from voxd.config.limits.spellings import respell
+from voxd.config.mistakes.words import did_you_mean
 from voxd.config.money_schema import RateLimit
 from voxd.config.paths import models_dir
-from voxd.config.problems import did_you_mean
 from voxd.config.provider_options import OptionTypes, raise_first
 from voxd.config.provider_schema import LOCAL, Pipeline, ProviderConfig
 from voxd.config.schema import Config, Stt, Tts, Whisper

@@ -1,6 +1,6 @@
 import pytest
 
-from voxd.config.problems import did_you_mean
+from voxd.config.mistakes.words import did_you_mean
 
 
 @pytest.mark.parametrize(
