@@ -49,6 +49,11 @@ def test_importing_voxd_loads_nothing_but_itself() -> None:
     assert {name for name in loaded_by("import voxd") if name.startswith("voxd")} == {"voxd"}
 
 
+def test_reading_the_configuration_loads_no_network_library() -> None:
+    loaded = loaded_by("import voxd.config.loading, voxd.providers.facts")
+    assert not loaded & {"asyncio", "ssl", "_ssl"}
+
+
 def test_constructing_an_engine_loads_no_sound_no_model_and_no_network_library() -> None:
     loaded = loaded_by("from voxd import *\nVoiceEngine(api_key='sk-x')\nVoiceEngineConfig()")
     assert not loaded & set(HEAVY)

@@ -22,7 +22,6 @@ from voxd.config.provider_rules import GROUPS, REALTIME, STAGES, KindRules, Prov
 from voxd.config.provider_schema import LOCAL
 from voxd.entry_points import find_entry_points, load_entry_point
 from voxd.errors import ConfigError, third_party
-from voxd.providers.registry import registered_class
 
 _log = logging.getLogger(__name__)
 
@@ -262,6 +261,9 @@ def option_types(kind: str) -> OptionTypes:
 
     A class registered in this process comes first. Of a built-in kind no code but its options is imported.
     """
+    # Imported here: it brings asyncio and TLS, which no command needs that only reads the configuration.
+    from voxd.providers.registry import registered_class
+
     found: dict[str, type[msgspec.Struct] | None] = {}
     for group, stage in ((REALTIME, "realtime"), *((name, name) for name in STAGES)):
         own = registered_class(f"voxd.{group}", kind)
