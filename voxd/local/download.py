@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 
+from voxd.atomic_file import put_in_place
 from voxd.clock import Clock
 from voxd.errors import DeadlineExceeded, ModelError, StoreError
 from voxd.local.catalogue import CatalogueModel, ModelFile, problem_of_file, sha256_of
@@ -181,14 +182,8 @@ def _install(part: Path, target: Path, file: ModelFile) -> None:
         )
     # The service has a user of its own, and `voxctl models pull` is often run by root.
     part.chmod(0o644)
-    part.replace(target)
+    put_in_place(part, target)
     _tag_file(part).unlink(missing_ok=True)
-    # Without fsync of the directory a power cut lost the rename in 1 of 4 simulated cuts on ext4.
-    directory = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
 
 
 def _size(part: Path) -> int:

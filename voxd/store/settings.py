@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
+from voxd.atomic_file import put_in_place
 from voxd.clock import Clock, SystemClock
 from voxd.errors import StoreError
 from voxd.tasks import TaskScope
@@ -102,16 +102,7 @@ class SettingsFile:
             return SavedSettings()
 
     def _write(self, content: bytes) -> None:
-        # Without the directory's own fsync the rename was lost in 5 of 20 simulated power cuts.
         self._path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self._path.with_suffix(".new")
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self._path)
-        directory = os.open(self._path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        temporary.write_bytes(content)
+        put_in_place(temporary, self._path)

@@ -6,13 +6,13 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
 from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from voxd.atomic_file import draft_of, put_in_place
 from voxd.cli.connect import request
 from voxd.cli.exits import CONFIG, FAILED, OK, CannotWrite, WrongArgument
 from voxd.cli.inputs import load_config
@@ -208,20 +208,15 @@ def _save(file: Path, text: str) -> None:
 @contextlib.contextmanager
 def _draft(file: Path, text: str) -> Iterator[Path]:
     """Write ``text`` beside ``file``, where conf.d is found too; the draft is removed if it is left."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".voxd-", suffix=".toml", dir=file.parent)
-    except PermissionError as error:
-        raise NotPermitted(f"{file} cannot be changed by this user", hint="run it with sudo") from error
-    except OSError as error:
-        raise CannotWrite(f"{file} cannot be changed: {error.strerror}") from error
-    draft = Path(name)
-    try:
-        with open(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
+    with contextlib.ExitStack() as stack:
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            draft = stack.enter_context(draft_of(file, text))
+        except PermissionError as error:
+            raise NotPermitted(f"{file} cannot be changed by this user", hint="run it with sudo") from error
+        except OSError as error:
+            raise CannotWrite(f"{file} cannot be changed: {error.strerror}") from error
         yield draft
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _errors(draft: Path, file: Path) -> list[Problem]:
@@ -244,10 +239,7 @@ def _replace(draft: Path, file: Path) -> None:
             os.chown(draft, status.st_uid, status.st_gid)
     else:
         draft.chmod(0o644)
-    with draft.open("rb") as stream:
-        # Else a power cut could leave an empty file under the name (fsync(2)).
-        os.fsync(stream.fileno())
-    draft.replace(file)
+    put_in_place(draft, file)
 
 
 def _editor() -> list[str]:

@@ -8,12 +8,12 @@ import getpass
 import os
 import re
 import sys
-import tempfile
 from argparse import SUPPRESS, Namespace
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from voxd.atomic_file import draft_of, put_in_place
 from voxd.cli.exits import WrongArgument
 from voxd.cli.output import clean, print_result
 from voxd.cli.table import print_rows
@@ -213,20 +213,11 @@ def _check_value(key: str) -> None:
 
 def _write(directory: Path, name: str, key: str) -> Path:
     """Write ``key`` so that no other user can read it at any moment; an old value is replaced at once."""
-    if not directory.is_dir():
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # mkstemp makes the file with mode 0600 (Python documentation, tempfile).
-    handle, temporary = tempfile.mkstemp(prefix=".", dir=directory)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(f"{key}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, directory / name)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-    return directory / name
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = directory / name
+    with draft_of(file, f"{key}\n") as draft:
+        put_in_place(draft, file)
+    return file
 
 
 def _references(args: Namespace) -> list[tuple[str, str, str]]:
