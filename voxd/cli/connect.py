@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from voxd.cli.inputs import load_config
+from voxd.config.base_dirs import UNIT, UNIT_DIRECTORIES, may_exist
 from voxd.control.call import Caller
 from voxd.errors import DaemonUnreachable, NotPermitted, VoxdError
 
 ANSWER_TIMEOUT_S = 5.0
-
-UNIT = "voxd.service"
-UNIT_DIRECTORIES = ("/etc/systemd/system", "/usr/lib/systemd/system", "/usr/local/lib/systemd/system")
 
 
 def socket_path(args: Namespace) -> Path:
@@ -23,7 +21,7 @@ def socket_path(args: Namespace) -> Path:
     directories = [Path(session, "voxd")] if session else []
     for directory in (*directories, Path("/run/voxd")):
         path = directory / "voxd.sock"
-        if not args.config and _exists(path):
+        if not args.config and may_exist(path):
             return path
     # Imported here: the schema takes as long to import as all the rest of a command.
     from voxd.config.paths import client_socket_path
@@ -56,7 +54,7 @@ def request(args: Namespace, method: str, *, timeout_s: float = ANSWER_TIMEOUT_S
 
 def is_installed() -> bool:
     """Return whether the unit of the service is installed on this machine."""
-    return any(Path(directory, UNIT).exists() for directory in UNIT_DIRECTORIES)
+    return any(Path("/", directory, UNIT).exists() for directory in UNIT_DIRECTORIES)
 
 
 def start_hint() -> str:
@@ -66,11 +64,3 @@ def start_hint() -> str:
     if is_installed():
         return "run `sudo systemctl start voxd`; if that fails, `voxctl logs` says why"
     return "in the directory of voxd run `./scripts/run`, or `sudo ./scripts/install` for the service"
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except PermissionError:
-        # The directory is closed to this user: connecting fails with a clearer error than "not found".
-        return True

@@ -8,9 +8,10 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from voxd.cli.connect import UNIT, is_installed, request
-from voxd.cli.exits import FAILED, OK
+from voxd.cli.connect import is_installed, request
+from voxd.cli.exits import FAILED
 from voxd.cli.output import print_result
+from voxd.config.base_dirs import UNIT
 from voxd.errors import DaemonUnreachable, NotFound, VoxdError
 
 
@@ -60,7 +61,7 @@ def restart_service(args: Namespace) -> int:
     if subprocess.run(command, check=False).returncode != 0:
         return FAILED
     # Type=notify: systemctl returns after READY=1.
-    return print_result(args, {"restarted": True}, "voxd restarted") or OK
+    return print_result(args, {"restarted": True}, "voxd restarted")
 
 
 def _require_service(args: Namespace, instead: str) -> None:

@@ -7,6 +7,16 @@ from pathlib import Path
 SYSTEM_CONFIG_FILE = Path("/etc/voxd/voxd.toml")
 SYSTEM_CREDENTIALS_DIR = Path("/etc/voxd/credentials")
 
+UNIT = "voxd.service"
+# systemd.unit(5), "System Unit Search Path": the first that has the unit wins, drop-ins of all apply.
+UNIT_DIRECTORIES = (
+    "etc/systemd/system",
+    "run/systemd/system",
+    "usr/local/lib/systemd/system",
+    "usr/lib/systemd/system",
+    "lib/systemd/system",
+)
+
 
 def user_config_file(environ: Mapping[str, str] = os.environ) -> Path:
     """Return the user's configuration file (XDG base directories)."""
@@ -37,3 +47,12 @@ def xdg(environ: Mapping[str, str], name: str, below_home: str) -> Path:
     if base and Path(base).is_absolute():
         return Path(base) / "voxd"
     return (Path(home) if home else Path.home()) / below_home / "voxd"
+
+
+def may_exist(path: Path) -> bool:
+    """Return whether ``path`` exists; True also when its directory is closed to this user."""
+    try:
+        return path.exists()
+    except PermissionError:
+        # Opening it gives a better error than "not found".
+        return True

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from voxd.config.base_dirs import SYSTEM_CONFIG_FILE, user_config_file, xdg
+from voxd.config.base_dirs import SYSTEM_CONFIG_FILE, may_exist, user_config_file, xdg
 from voxd.config.schema import Config
 
 SYSTEM_STATE_DIR = Path("/var/lib/voxd")
@@ -75,7 +75,7 @@ def client_socket_path(config: Config, environ: Mapping[str, str] = os.environ) 
     """Return the control socket for a client: of this user's daemon, else of the system service."""
     own = socket_path(config, environ)
     service = SYSTEM_RUNTIME_DIR / SOCKET_NAME
-    return service if not own.exists() and _reachable(service) else own
+    return service if not own.exists() and may_exist(service) else own
 
 
 def read_sibling(socket: Path) -> Path:
@@ -87,11 +87,3 @@ def _systemd_directory(environ: Mapping[str, str], name: str) -> Path | None:
     # systemd.exec(5): several directories are joined by colons; voxd.service puts its own first.
     first = environ.get(name, "").split(":")[0]
     return Path(first) if first else None
-
-
-def _reachable(socket: Path) -> bool:
-    try:
-        return socket.exists()
-    except PermissionError:
-        # /run/voxd is closed to users outside the group: connecting gives a better error than "not found".
-        return True

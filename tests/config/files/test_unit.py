@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from voxd.config.base_dirs import UNIT
 from voxd.config.files.access import Account, OwnView, Use
-from voxd.config.files.unit import UNIT, ServiceView, daemon_view, installed_unit, service_view
+from voxd.config.files.unit import ServiceView, daemon_view, installed_unit, service_view
 
 SHIPPED = Path(__file__).resolve().parents[3] / "systemd" / UNIT
 ENVIRON = {"HOME": "/nonexistent"}

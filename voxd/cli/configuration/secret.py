@@ -17,8 +17,8 @@ from voxd.atomic_file import draft_of, put_in_place
 from voxd.cli.exits import WrongArgument
 from voxd.cli.output import clean, print_result
 from voxd.cli.table import print_rows
-from voxd.config.base_dirs import SYSTEM_CREDENTIALS_DIR, user_credentials_dir
-from voxd.config.files.unit import UNIT, daemon_view, installed_unit
+from voxd.config.base_dirs import SYSTEM_CREDENTIALS_DIR, UNIT, user_credentials_dir
+from voxd.config.files.unit import daemon_view, installed_unit
 from voxd.config.loading import examine, kind_of_key, references
 from voxd.config.mistakes.api_keys import cleaned, problem_of_key
 from voxd.config.mistakes.words import did_you_mean

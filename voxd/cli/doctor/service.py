@@ -8,6 +8,7 @@ import shutil
 
 from voxd.cli.doctor.check import CheckResult, DoctorContext, fail, ok, skip, warn
 from voxd.cli.doctor.machine import run
+from voxd.config.base_dirs import UNIT
 from voxd.config.files.unit import daemon_view
 from voxd.config.loading import examine, references
 from voxd.config.paths import client_socket_path
@@ -17,7 +18,6 @@ from voxd.control.call import Caller
 from voxd.errors import DaemonUnreachable
 from voxd.providers.facts import config_facts
 
-_UNIT = "voxd.service"
 _USER = "voxd"
 
 
@@ -71,20 +71,18 @@ def unit_state(context: DoctorContext) -> CheckResult:
         return skip("systemctl is not installed")
     properties = dict(
         line.partition("=")[::2]
-        for line in run(
-            ["systemctl", "show", _UNIT, "-p", "LoadState,ActiveState,SubState,NRestarts"]
-        ).split()
+        for line in run(["systemctl", "show", UNIT, "-p", "LoadState,ActiveState,SubState,NRestarts"]).split()
     )
     # `systemctl show` succeeds for a unit that does not exist: its LoadState says so.
     if properties.get("LoadState") != "loaded":
-        return skip(f"{_UNIT} is not installed")
+        return skip(f"{UNIT} is not installed")
     state = f"{properties.get('ActiveState')} ({properties.get('SubState')})"
     restarts = int(properties.get("NRestarts") or 0)
     if properties.get("ActiveState") != "active":
-        return fail(state, f"run `systemctl status {_UNIT}` and `journalctl -u {_UNIT}`")
+        return fail(state, f"run `systemctl status {UNIT}` and `journalctl -u {UNIT}`")
     # Running now, but it has failed before: a crash loop looks healthy between two crashes.
     if restarts:
-        return warn(f"{state}, restarted {restarts} times", f"run `journalctl -u {_UNIT} -p err`")
+        return warn(f"{state}, restarted {restarts} times", f"run `journalctl -u {UNIT} -p err`")
     return ok(state)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from voxd.config.base_dirs import SYSTEM_CREDENTIALS_DIR
+from voxd.config.base_dirs import SYSTEM_CREDENTIALS_DIR, UNIT, UNIT_DIRECTORIES
 from voxd.config.files.access import (
     EXECUTE,
     READ,
@@ -26,16 +26,6 @@ from voxd.config.files.access import (
 from voxd.config.paths import default_config_file
 from voxd.config.secrets import Reading, read_credential, read_source
 
-UNIT = "voxd.service"
-
-# systemd.unit(5), "System Unit Search Path": the first that has the unit wins, drop-ins of all apply.
-UNIT_DIRECTORIES = (
-    "etc/systemd/system",
-    "run/systemd/system",
-    "usr/local/lib/systemd/system",
-    "usr/lib/systemd/system",
-    "lib/systemd/system",
-)
 # systemd.exec(5), "$PATH": what a system service gets.
 SERVICE_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 
