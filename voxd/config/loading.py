@@ -15,7 +15,7 @@ from voxd.config.paths import default_config_file
 from voxd.config.problems import InvalidConfig, Problem, Severity, dotted
 from voxd.config.provider_rules import GetFacts
 from voxd.config.schema import Config
-from voxd.config.secrets import SOURCES, Secret, resolve, to_builtins
+from voxd.config.secrets import SOURCES, resolve, to_builtins
 from voxd.config.toml_lines import KeyPath
 
 DEFAULT = "default"
@@ -44,7 +44,8 @@ def load(
     files, settings, problems = examine(path, get_facts=get_facts, environ=environ, overrides=overrides)
     if any(problem.severity is Severity.ERROR for problem in problems):
         raise InvalidConfig(problems)
-    config = msgspec.convert(settings.data, Config, dec_hook=_secrets_from(environ))
+    # `Secret` is the only type of the schema that msgspec does not know.
+    config = msgspec.convert(settings.data, Config, dec_hook=lambda _, written: resolve(written, environ))
     return Loaded(config, _origins(config, settings), tuple(problems), files)
 
 
@@ -163,16 +164,6 @@ def _references(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str, str]]
             yield from (((*path, key), kind, name) for kind, name in named)
         else:
             yield from _references(item, (*path, key))
-
-
-def _secrets_from(environ: Mapping[str, str]) -> Any:
-    def hook(kind: type, value: Any) -> Any:
-        if kind is Secret:
-            return resolve(value, environ)
-        # msgspec documentation, extending: a hook raises this for a type that it does not know.
-        raise NotImplementedError(f"cannot decode {kind.__name__}")
-
-    return hook
 
 
 def _origins(config: Config, settings: Layer) -> dict[str, str]:

@@ -124,13 +124,8 @@ def read_credential(name: str, directories: Sequence[Path]) -> Reading:
 
 def to_builtins(value: Any) -> Any:
     """Return a configuration (or any part) as plain values with every secret masked."""
-    return msgspec.to_builtins(value, enc_hook=_mask)
-
-
-def _mask(value: Any) -> Any:
-    if isinstance(value, Secret):
-        return value.masked()
-    raise NotImplementedError(f"cannot encode {type(value).__name__}")
+    # Called for what msgspec does not know: in a configuration these are the secrets alone.
+    return msgspec.to_builtins(value, enc_hook=Secret.masked)
 
 
 def _read_file(path: Path) -> Reading:
