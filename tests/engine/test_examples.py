@@ -27,7 +27,7 @@ from tests.shared import SHARED
 from voxd import VoiceEngine, register_provider
 from voxd.audio.files import wav_bytes
 from voxd.frames import Clip
-from voxd.providers.vendors.azure.realtime import AzureProvider
+from voxd.providers import registry
 from voxd.providers.vendors.openai.realtime import OpenAIProvider
 
 pytestmark = pytest.mark.skipif(not blocks("003"), reason="../shared/seeds is absent")
@@ -69,10 +69,11 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[VoiceEngine]]:
 
 
 @pytest.fixture
-def azure() -> Iterator[None]:
-    """The vendor's own name again, after a test that registers another class for it."""
-    yield
-    register_provider("azure", AzureProvider)
+def azure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A registry for one test: what it registers as "azure" must not stay in place of the built-in class."""
+    # `Registry` enters itself into the table; the entry of before comes back with the end of the test.
+    monkeypatch.setitem(registry._BY_GROUP, registry.GROUP, registry._BY_GROUP[registry.GROUP])
+    monkeypatch.setattr(registry, "_REGISTRY", registry.Registry(voxd.BaseProvider))
 
 
 @pytest.mark.parametrize("block", BLOCKS)
