@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from tests.engine.conftest import Make
+from tests.fakes import FakeClock
 from tests.servers.plain_http import Plain, Play, head, pieces, plain_http, reply
 from tests.servers.words import spoken
 from voxd.errors import RateLimited
+from voxd.providers.pipeline import metadata
 from voxd.providers.settings import SessionConfig
 
 QUESTION = spoken("kitchen light off")
@@ -40,6 +42,14 @@ async def full() -> AsyncIterator[Plain]:
         yield server
 
 
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    """The clock of the pipeline, which the engine does not give it, and so of its limits."""
+    clock = FakeClock()
+    monkeypatch.setattr(metadata, "SystemClock", lambda: clock)
+    return clock
+
+
 def vendor(server: Plain, **more: Any) -> dict[str, Any]:
     return {"kind": "openai", "api_key": "sk-test", "endpoint": f"{server.url}/v1", **more}
 
@@ -47,7 +57,9 @@ def vendor(server: Plain, **more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("stage", ["stt", "llm", "tts"])
 async def test_any_stage(make: Make, fine: Plain, full: Plain, stage: str) -> None:
     lists = {each: [vendor(full if each == stage else fine)] for each in ("stt", "llm", "tts")}
-    engine, log = make(provider="pipeline", metadata=lists)
+    # Loading the codec for the first recording takes seconds on a busy machine; 7 s would be a retry.
+    options = {**lists, "first_audio_timeout_s": 6}
+    engine, log = make(provider="pipeline", metadata=options)
     limits: list[tuple[str, str, float | None]] = []
     errors: list[Exception] = []
     engine.on_rate_limit = lambda event: limits.append((event.provider, event.limit, event.wait_s))
@@ -77,8 +89,8 @@ async def test_any_stage(make: Make, fine: Plain, full: Plain, stage: str) -> No
 )
 async def test_any_form(make: Make, fine: Plain, full: Plain, play: Any, wait_s: float) -> None:
     full.script(play)
-    metadata = {"stt": [vendor(fine)], "llm": [vendor(full)], "tts": [vendor(fine)]}
-    engine, log = make(provider="pipeline", metadata=metadata)
+    options = {"stt": [vendor(fine)], "llm": [vendor(full)], "tts": [vendor(fine)]}
+    engine, log = make(provider="pipeline", metadata=options)
     limits: list[float | None] = []
     errors: list[Exception] = []
     engine.on_rate_limit = lambda event: limits.append(event.wait_s)
@@ -104,31 +116,37 @@ async def test_a_handshake(make: Make, full: Plain) -> None:
     assert limits == [7.0]
 
 
-def slow_answer(pause_s: float) -> Play:
-    """Answer with one sentence, and end the response ``pause_s`` later."""
+def slow_answer(go_on: asyncio.Event) -> Play:
+    """Answer with one sentence, and end the response when ``go_on`` is set."""
 
     async def play(writer: asyncio.StreamWriter) -> None:
         for at, piece in enumerate((SENTENCE, LAST, b"data: [DONE]\n\n")):
             if at == 0:
                 writer.write(head(200, "text/event-stream", {"Transfer-Encoding": "chunked"}))
             elif at == 1:
-                await asyncio.sleep(pause_s)
+                await go_on.wait()
             writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
         writer.write(b"0\r\n\r\n")
 
     return play
 
 
-async def test_what_exceeds_a_limit_waits_and_the_turns_time_stands_still(make: Make, fine: Plain) -> None:
+async def test_what_exceeds_a_limit_waits_and_the_turns_time_stands_still(
+    make: Make, clock: FakeClock, fine: Plain
+) -> None:
     # One account, one request at a time: the voice waits until the model has finished, longer than the turn.
-    fine.script(slow_answer(1.2), reply(b"\x00\x10" * 24_000, content_type="audio/pcm"))
+    has_waited = asyncio.Event()
+    fine.script(slow_answer(has_waited), reply(b"\x00\x10" * 24_000, content_type="audio/pcm"))
     account = vendor(fine, max_concurrent=1, queue_excess=True, max_queue_size=10)
-    metadata = {"stt": [account], "llm": [account], "tts": [account], "first_audio_timeout_s": 0.9}
-    engine, log = make(provider="pipeline", metadata=metadata)
+    options = {"stt": [account], "llm": [account], "tts": [account], "first_audio_timeout_s": 10}
+    engine, log = make(provider="pipeline", metadata=options, clock=clock)
     limits: list[tuple[str, float | None]] = []
     engine.on_rate_limit = lambda event: limits.append((event.limit, event.wait_s))
     await engine.connect()
     await engine.send_text("Is it on?")
+    await log.wait("rate_limit.reached")
+    await clock.advance(12)
+    has_waited.set()
     await log.until(lambda: {"response.completed", "error"} & {*log.types()})
     assert log.of("error") == []
     assert log.sound()
@@ -145,9 +163,9 @@ async def test_what_exceeds_a_limit_waits_and_the_turns_time_stands_still(make: 
 async def test_what_cannot_wait_is_refused_with_the_wait(
     make: Make, fine: Plain, limits: dict[str, Any], code: str
 ) -> None:
-    metadata = {"stt": [vendor(fine)], "llm": [vendor(fine, **limits)], "tts": [vendor(fine)]}
+    options = {"stt": [vendor(fine)], "llm": [vendor(fine, **limits)], "tts": [vendor(fine)]}
     session = SessionConfig(modalities=("text",))
-    engine, log = make(provider="pipeline", metadata=metadata, session=session)
+    engine, log = make(provider="pipeline", metadata=options, session=session)
     waits: list[float] = []
     errors: list[Exception] = []
     engine.on_rate_limit = lambda event: waits.append(event.wait_s)
@@ -177,7 +195,8 @@ async def test_the_limits_of_the_reference_text_hold_for_every_provider(
 ) -> None:
     lists = {stage: [vendor(fine)] for stage in ("stt", "llm", "tts")}
     session = SessionConfig(modalities=("text",))
-    engine, log = make(provider="pipeline", metadata={**lists, **limits}, session=session)
+    options = {**lists, **limits}
+    engine, log = make(provider="pipeline", metadata=options, session=session)
     await engine.connect()
     for number in (1, 2):
         await engine.send_text("Is it on?")
