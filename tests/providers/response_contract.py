@@ -127,17 +127,15 @@ class ResponseContract:
 
     async def over(self, session: Session, told: EventLog, count: int = 1) -> None:
         """Wait until ``count`` ends have come, and nothing is in progress."""
-        async with asyncio.timeout(5):
-            while len(self.ends(told)) < count or session.is_responding:
-                await asyncio.sleep(0.005)
+        await told.until_true(lambda: len(self.ends(told)) >= count)
+        await settle()
         assert session.is_quiet
 
     async def lapse(self, session: Session, clock: FakeClock, seconds: float) -> None:
         """Let everything that was sent arrive, and ``seconds`` pass."""
-        for _ in range(20):
-            await asyncio.sleep(0.005)
-        await clock.advance(seconds)
+        # On loopback what was sent can be read in the next turn of the loop.
         await settle()
+        await clock.advance(seconds)
 
     async def check_next(self, session: Session, told: EventLog, provider: BaseProvider, number: int) -> None:
         """The next question is answered, whatever became of the last one."""

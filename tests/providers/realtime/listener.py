@@ -1,6 +1,7 @@
 """A record of the events of a session, with a way to wait for more."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from tests.payloads import problem
@@ -27,8 +28,12 @@ class EventLog:
         return [data["code"] for data in self.of(type)]
 
     async def until(self, type: E, count: int = 1) -> dict[str, Any]:
+        await self.until_true(lambda: len(self.of(type)) >= count)
+        return self.of(type)[count - 1]
+
+    async def until_true(self, condition: Callable[[], bool]) -> None:
+        """Wait for the event with which ``condition`` becomes true."""
         async with asyncio.timeout(WAIT_S):
-            while len(found := self.of(type)) < count:
+            while not condition():
                 self._more.clear()
                 await self._more.wait()
-        return found[count - 1]
