@@ -37,7 +37,8 @@ class SpeechFilter:
     def __init__(self) -> None:
         self._held = ""
         self._line = ""
-        self._block = ""
+        # What of a block has been dropped, in pieces: a thought may be longer than the answer.
+        self._block: list[str] = []
         self._until: re.Pattern[str] | None = None
         self._is_inner = False
         self._json: JsonScanner | None = None
@@ -50,10 +51,8 @@ class SpeechFilter:
     def finish(self) -> Iterator[Token]:
         """Yield the rest. A block that was not closed is dropped, any other open construct is text."""
         yield from self._decide(is_last=True)
-        if self._block or self._held:
-            yield Token(self._block + self._held, "", self._is_inner)
-        self._block = self._held = ""
-        self._until = self._json = None
+        if written := self._end_block(len(self._held)):
+            yield Token(written, "", self._is_inner)
 
     def _decide(self, *, is_last: bool) -> Iterator[Token]:
         while self._held:
@@ -85,13 +84,12 @@ class SpeechFilter:
         return None
 
     def _begin_block(self, verdict: MarkupVerdict) -> None:
-        self._block, self._held = self._held[: verdict.length], self._held[verdict.length :]
         self._is_inner = verdict.is_inner
         if verdict.until is JSON:
             # The scanner counts the brackets from the first one on.
-            self._held, self._block = self._block + self._held, ""
             self._json = JsonScanner()
         else:
+            self._block, self._held = [self._held[: verdict.length]], self._held[verdict.length :]
             self._until = verdict.until
 
     def _in_block(self, *, is_last: bool) -> Token | None:
@@ -106,12 +104,18 @@ class SpeechFilter:
         if end < 0:
             if len(self._held) > keep and not is_last:
                 cut = len(self._held) - keep
-                self._block, self._held = self._block + self._held[:cut], self._held[cut:]
+                self._block.append(self._held[:cut])
+                self._held = self._held[cut:]
             return None
-        written, self._held = self._block + self._held[:end], self._held[end:]
-        is_inner, self._block, self._until, self._json = self._is_inner, "", None, None
+        written = self._end_block(end)
         self._note(written)
-        return Token(written, "", is_inner)
+        return Token(written, "", self._is_inner)
+
+    def _end_block(self, end: int) -> str:
+        """Return what was written of the block, which ends at ``end`` of what is held."""
+        written, self._held = "".join([*self._block, self._held[:end]]), self._held[end:]
+        self._block, self._until, self._json = [], None, None
+        return written
 
     def _token(self, length: int, spoken: str, is_inner: bool = False, retracts: bool = False) -> Token:
         written, self._held = self._held[:length], self._held[length:]
