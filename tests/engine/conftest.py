@@ -53,11 +53,11 @@ class Log:
 
 @pytest.fixture(autouse=True)
 def log_level() -> Iterator[None]:
-    """An engine sets the level of voxd's loggers."""
+    """An engine sets the level of voxd's loggers while it is connected, and no longer."""
     logger = logging.getLogger("voxd")
     before = logger.level
     yield
-    logger.setLevel(before)
+    assert logger.level == before
 
 
 @pytest.fixture(autouse=True)

@@ -61,11 +61,37 @@ async def test_each_engine_has_a_level_of_its_own(caplog: pytest.LogCaptureFixtu
     assert levels_of(caplog, "one") == {"DEBUG", "INFO", "ERROR"}
     assert levels_of(caplog, "two") == {"ERROR"}
     assert levels_of(caplog, "three") == {"INFO", "ERROR"}
-    caplog.clear()
-    _log.debug("a record of no engine")
-    assert caplog.records == []
-    _log.warning("a warning of no engine")
-    assert len(caplog.records) == 1
+
+
+async def test_records_of_no_engine_follow_the_program(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    watched = logging.getLogger("voxd.observe.watchdog")
+    async with engine("one", log_level="DEBUG"):
+        caplog.clear()
+        _log.debug("a record of no engine")
+        assert caplog.records == []
+        _log.warning("a warning of no engine")
+        assert len(caplog.records) == 1
+        caplog.set_level(logging.INFO, watched.name)
+        watched.info("a logger with a level of its own")
+        watched.debug("below that level")
+        assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
+async def test_without_a_connected_engine_nothing_is_changed() -> None:
+    package = logging.getLogger("voxd")
+    first, second = engine("one", log_level="DEBUG"), engine("two", log_level="ERROR")
+    assert package.level == logging.NOTSET
+    await first.connect()
+    await second.connect()
+    await first.disconnect()
+    assert package.level == logging.WARNING
+    await second.disconnect()
+    assert (package.level, package.handlers) == (logging.NOTSET, [])
+    package.setLevel(logging.ERROR)
+    await talk(engine("three", log_level="DEBUG"))
+    assert package.level == logging.ERROR
 
 
 async def test_the_programs_own_level_holds_unless_the_engine_has_one(

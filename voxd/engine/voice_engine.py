@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from enum import StrEnum
 from typing import Any, Literal, Self
 
@@ -91,6 +92,8 @@ class VoiceEngine(Callbacks):
         for each in tools:
             self.register_tool(each)
         self.log_level = settings.log_level(self._config)
+        # From `connect` to `disconnect`: the tasks of a session log between the calls too.
+        self._logging = ExitStack()
 
     @classmethod
     def create_simple(cls, api_key: str) -> Self:
@@ -138,6 +141,7 @@ class VoiceEngine(Callbacks):
             self._session = await self._connector.connect(retries)
         finally:
             self._connecting = False
+        self._logging.enter_context(self.log_level.in_use())
 
     @engine_call
     async def disconnect(self) -> None:
@@ -154,6 +158,7 @@ class VoiceEngine(Callbacks):
                 self._cost = add_costs(self._cost, await call.session.cost())
         # Last: closing publishes events too.
         await self._bus.close()
+        self._logging.close()
 
     @engine_call
     async def switch_provider(
