@@ -7,13 +7,12 @@ import io
 import os
 import wave
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
-from voxd.audio.formats.packed import MAX_DECODED_S, decode
+from voxd.audio.formats.packed import MAX_DECODED_S, decode, memory_file
 from voxd.audio.formats.recognise import MAX_HEAD_BYTES, Format, recognise
-from voxd.audio.formats.samples import UnusableSound
+from voxd.audio.formats.samples import Encoding, UnusableSound
 from voxd.errors import AudioError, InvalidRequest
 from voxd.frames import BYTES_PER_SAMPLE, Clip
 
@@ -88,15 +87,13 @@ def _read_pcm(data: bytes) -> Clip:
     _check_rate(rate_hz)
     if width not in (1, 2, 3, 4):
         raise InvalidRequest(f"cannot use {8 * width} bit", hint=_HINT)
-    samples = _to_int16(raw, width).reshape(-1, channels)
-    mono = samples[:, 0] if channels == 1 else samples.mean(axis=1).round().astype(np.int16)
-    return Clip(mono.tobytes(), rate_hz)
+    return Clip(Encoding(rate_hz, "int", width, channels).to_int16(raw), rate_hz)
 
 
 def _read_scaled(data: bytes) -> Clip:
     import soundfile
 
-    with _memory_file(data) as file:
+    with memory_file(data) as file:
         try:
             # As float: read as integers, libsndfile does not scale a file of floating point numbers.
             samples, rate_hz = soundfile.read(file.fileno(), dtype="float32", always_2d=True, closefd=False)
@@ -152,7 +149,7 @@ def decode_flac(data: bytes) -> Clip:
     """
     import soundfile
 
-    with _memory_file(data) as file:
+    with memory_file(data) as file:
         try:
             with soundfile.SoundFile(file.fileno(), closefd=False) as flac:
                 if flac.format != "FLAC":
@@ -178,14 +175,6 @@ def _check_rate(rate_hz: int) -> None:
         raise InvalidRequest(f"cannot use {rate_hz} Hz", hint=_HINT)
 
 
-def _memory_file(data: bytes) -> BinaryIO:
-    file = os.fdopen(os.memfd_create("voxd-sound"), "w+b")
-    file.write(data)
-    file.flush()
-    file.seek(0)
-    return file
-
-
 def _format_at(data: bytes) -> int:
     """Return where the contents of the chunk "fmt " begin, 0 where there is none."""
     return data.find(b"fmt ", 12, 4096) + 8 if b"fmt " in data[12:4096] else 0
@@ -204,11 +193,3 @@ def _plain(data: bytes) -> bytes:
         return data
     tag = data[at + _SUBFORMAT_OFFSET : at + _SUBFORMAT_OFFSET + 2]
     return data[:at] + tag + data[at + 2 :]
-
-
-def _to_int16(raw: bytes, width: int) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
-    if width == 1:
-        return ((np.frombuffer(raw, np.uint8).astype(np.int16) - 128) << 8).astype(np.int16)
-    # WAV is little endian (RIFF): the two most significant bytes of each sample are the last two.
-    octets = np.frombuffer(raw, np.uint8).reshape(-1, width)[:, -2:]
-    return np.frombuffer(octets.tobytes(), "<i2").astype(np.int16)

@@ -2,7 +2,7 @@
 
 import math
 import os
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -82,14 +82,20 @@ def decode(body: bytes, form: Format) -> Clip:
     return clip
 
 
+def memory_file(data: bytes) -> BinaryIO:
+    """Return a file in memory that holds ``data``, for libsndfile, which gets its descriptor."""
+    # Instead of a Python object: the callbacks for it are slow, and swallow exceptions.
+    file = os.fdopen(os.memfd_create("voxd-sound"), "w+b")
+    file.write(data)
+    file.flush()
+    file.seek(0)
+    return file
+
+
 def _decode_file(body: bytes, form: Format) -> Clip:
     import soundfile
 
-    # A file in memory instead of a Python object: its callbacks are slow, and swallow exceptions.
-    with os.fdopen(os.memfd_create("voxd-sound"), "w+b") as file:
-        file.write(body)
-        file.flush()
-        file.seek(0)
+    with memory_file(body) as file:
         blocks: list[np.ndarray[tuple[int, int], np.dtype[Any]]] = []
         try:
             with soundfile.SoundFile(file.fileno(), closefd=False) as sound:

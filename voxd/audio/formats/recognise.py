@@ -209,9 +209,14 @@ def _is_text(part: bytes) -> bool:
 def _by_frames(head: bytes, is_enough: bool) -> _Verdict:
     for read, found in _FRAMES:
         links = _chain(head, 0, read)
-        if links >= _CHAIN or (is_enough and links and len(head) <= MAX_HEAD_BYTES and _ends(head, read)):
+        if links >= _CHAIN:
             return found
-        if links and not is_enough and _reaches_end(head, read):
+        left = len(head) - _walk(head, read) if links else len(head)
+        # Nothing but whole frames, however few.
+        if links and is_enough and len(head) <= MAX_HEAD_BYTES and left == 0:
+            return found
+        # The next header of the chain is still to come.
+        if links and not is_enough and left < 4:
             return True
     # The header itself may still be on its way.
     return (
@@ -240,16 +245,6 @@ def _walk(body: bytes, read: "_Reader") -> int:
     while (frame := read(body, at)) is not None:
         at += frame.length
     return at
-
-
-def _ends(body: bytes, read: "_Reader") -> bool:
-    """Whether ``body`` is nothing but whole frames."""
-    return _walk(body, read) == len(body)
-
-
-def _reaches_end(body: bytes, read: "_Reader") -> bool:
-    """Whether the next header of the chain is still to come."""
-    return _walk(body, read) > len(body) - 4
 
 
 _Reader = Callable[[bytes, int], MpegFrame | None]
