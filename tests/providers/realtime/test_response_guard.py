@@ -195,22 +195,24 @@ def test_an_error_that_was_reported_is_not_reported_again_as_a_time_out() -> Non
     assert guard.expire(LONGEST_ANSWER_S) == []
 
 
-def test_what_a_response_says_after_the_results_is_its_answer() -> None:
+def with_results() -> ResponseGuard:
+    """A guard of a response that called a tool, got the results, and has not ended."""
     guard = ResponseGuard()
     guard.ask(0.0, owed=True)
     guard.take(START, 0.0)
     guard.take(CALL, 0.0)
     guard.results_sent(1.0)
+    return guard
+
+
+def test_what_a_response_says_after_the_results_is_its_answer() -> None:
+    guard = with_results()
     guard.take(word("It is on."), 2.0)
     assert ends(guard.take(DONE, 2.0)) == ["completed"]
 
 
 def test_results_before_the_end_are_no_answer() -> None:
-    guard = ResponseGuard()
-    guard.ask(0.0, owed=True)
-    guard.take(START, 0.0)
-    guard.take(CALL, 0.0)
-    guard.results_sent(1.0)
+    guard = with_results()
     assert ends(guard.take(DONE, 2.0)) == [f"completed {TOOL_CALLS}"]
 
 
