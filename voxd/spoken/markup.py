@@ -161,9 +161,7 @@ def _link(held: str, inner: str, end: int, is_last: bool) -> MarkupVerdict | Non
     if target < 0:
         return WAIT if not is_last and "\n" not in held[end:] else None
     # An address, and perhaps a title: "a[0](x, y)" is a call.
-    is_link = re.fullmatch(
-        r"\s*(?:<[^<>]*>|[^\s]*)(?:\s+(?:\"[^\"]*\"|'[^']*'))?\s*", held[end + 2 : end + 1 + target]
-    )
+    is_link = _TARGET.fullmatch(held[end + 2 : end + 1 + target])
     return MarkupVerdict(end + 2 + target, _words_of(inner)) if is_link else None
 
 

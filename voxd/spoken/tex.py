@@ -24,7 +24,9 @@ def dollar(held: str, line: str, is_last: bool) -> MarkupVerdict | None:
         return _math(held[2:end], end + 2) if end > 0 else None if is_last else WAIT
     at = held.find("$", 1)
     inner = held[1:at] if at > 0 else held[1:]
-    if inner[:1].isspace() or "\n" in inner or len(inner) > 120 or not _may_be_math(inner):
+    if inner[:1].isspace() or "\n" in inner or len(inner) > 120:
+        return None
+    if _PROSE.search(_FUNCTIONS.sub(" ", inner)):
         return None
     if at < 0 or (at + 1 == len(held) and not is_last):
         return None if is_last else WAIT
@@ -32,11 +34,6 @@ def dollar(held: str, line: str, is_last: bool) -> MarkupVerdict | None:
     if inner[-1:].isspace() or held[at + 1 : at + 2].isdigit():
         return None
     return _math(inner, at + 1)
-
-
-def _may_be_math(inner: str) -> bool:
-    """Whether nothing in ``inner`` is a word of prose."""
-    return _PROSE.search(_FUNCTIONS.sub(" ", inner)) is None
 
 
 def _math(inner: str, length: int) -> MarkupVerdict:
