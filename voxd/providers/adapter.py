@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from voxd.errors import isolate
 from voxd.providers.base import BaseProvider, close_connection, settings_of
 from voxd.providers.events import (
     AudioOutputChunk,
@@ -228,12 +229,11 @@ class ProviderAdapter(BaseProvider):
         return await self._figure(self._inner.estimate_cost, cost_of)
 
     async def _figure(self, read: Callable[[], Any], convert: Callable[[Any], T | None]) -> T | None:
-        try:
-            return convert(await _call(read))
-        except Exception as error:
-            # Third-party code: a broken figure must not keep the session from going on, or from closing.
-            _log.warning("%s reports an unusable figure: %s", type(self._inner).__name__, error)
-            return None
+        name, figure = type(self._inner).__name__, None
+        # Third-party code: a broken figure must not keep the session from going on, or from closing.
+        with isolate(lambda error: _log.warning("%s reports an unusable figure: %s", name, error)):
+            figure = convert(await _call(read))
+        return figure  # noqa: RET504 (the block may have been left before)
 
     def _take(self, event: ProviderEvent) -> None:
         if self._loop is not None and threading.get_ident() != self._thread:
