@@ -17,9 +17,9 @@ import voxd
 import voxd.voxengine
 from tests.engine.conftest import PATIENCE_S
 from tests.engine.sounds import tone
+from tests.providers.deaf import DeafProvider
 from tests.servers.openai_realtime import KEY
 from tests.shared import SHARED
-from voxd.providers.base import BaseProvider
 
 Scope = dict[str, Any]
 
@@ -63,17 +63,8 @@ def ignore(*_: object) -> None:
     """Stand for a function of the reader's own."""
 
 
-class Replies(BaseProvider):
+class Replies(DeafProvider):
     """Stand for a provider of the reader's own: the six methods, and a text as the answer."""
-
-    async def connect(self) -> None:
-        self.connection = object()
-
-    async def disconnect(self) -> None:
-        self.connection = None
-
-    async def send_audio(self, audio_data: bytes) -> None:
-        pass
 
     async def send_text(self, text: str) -> None:
         self.emit_event("TEXT_OUTPUT", {"text": text, "is_partial": False})

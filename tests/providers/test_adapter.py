@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import pytest
 
 from tests.engine.conftest import Make, make
+from tests.providers.deaf import DeafProvider
 from voxd import BaseProvider, ConnectionError, EventType, ProviderError, RateLimited, register_provider
 from voxd.providers import adapter
 from voxd.providers.adapter import ProviderAdapter, ResponseBounds, adapt, cost_of, usage_of
@@ -114,17 +115,8 @@ class Synchronous(BaseProvider):
         return 1
 
 
-class Four(BaseProvider):
+class Four(DeafProvider):
     """The four methods of the interface document."""
-
-    async def connect(self) -> None:
-        self.connection = object()
-
-    async def disconnect(self) -> None:
-        self.connection = None
-
-    async def send_audio(self, audio_data: bytes) -> None:
-        pass
 
     async def send_text(self, text: str) -> None:
         self.emit_event(EventType.AUDIO_OUTPUT_CHUNK, {"audio_data": PCM})

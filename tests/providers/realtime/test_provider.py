@@ -146,10 +146,6 @@ def words(items: list[ReplyItem]) -> list[str]:
     return [item.text for item in items if isinstance(item, ReplyText)]
 
 
-def _is_sent(item: ReplyItem) -> bool:
-    return isinstance(item, StepReached) and item.step is LatencyStep.AUDIO_SENT
-
-
 async def test_a_spoken_question_is_transcribed_and_answered_in_sentences_and_audio(
     line: Callable[..., Line],
 ) -> None:
@@ -253,7 +249,7 @@ async def test_an_abandoned_question_is_cleared(line: Callable[..., Line]) -> No
         aclosing(live.provider.converse(Request("t1", "default", audio=speaking))) as replies,
     ):
         async for item in replies:
-            if _is_sent(item):
+            if isinstance(item, StepReached) and item.step is LatencyStep.AUDIO_SENT:
                 break
     assert vendor.now._sound_bytes == 0
 
