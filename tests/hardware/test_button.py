@@ -9,7 +9,6 @@ from gpiozero.pins.mock import MockFactory
 from tests.fakes import FakeClock, settle
 from voxd.config import schema
 from voxd.hardware.button import Buttons
-from voxd.hardware.gestures import Gesture
 
 BUTTON, SWITCH = 17, 27
 
@@ -24,14 +23,11 @@ class Bench:
         self.switched: list[bool] = []
         self.buttons = Buttons(
             config,
-            post=self._post,
+            post=lambda gesture: self.gestures.append(gesture.kind.value),
             on_switch=self.switched.append,
             clock=self.clock,
             loop=asyncio.get_running_loop(),
         )
-
-    def _post(self, gesture: Gesture) -> None:
-        self.gestures.append(gesture.kind.value)
 
     async def press(self, pin: int, seconds: float) -> None:
         await self.move(pin, True, seconds)

@@ -122,7 +122,9 @@ class FaultProxy:
         if faults.latency_ms or faults.jitter_ms:
             await asyncio.sleep((faults.latency_ms + self._chance.uniform(0, faults.jitter_ms)) / 1000)
         if faults.flip_probability:
-            data = bytes(self._flipped(byte, faults.flip_probability) for byte in data)
+            roll = self._chance
+            flips = (roll.random() < faults.flip_probability and 1 << roll.randrange(8) for _ in data)
+            data = bytes(byte ^ flip for byte, flip in zip(data, flips, strict=True))
         if faults.garble_at is not None and passed <= faults.garble_at < passed + len(data):
             data = self._chance.randbytes(len(data))
         size = faults.slice_bytes or len(data)
@@ -145,9 +147,6 @@ class FaultProxy:
             back.close()
             return True
         return False
-
-    def _flipped(self, byte: int, probability: float) -> int:
-        return byte ^ 1 << self._chance.randrange(8) if self._chance.random() < probability else byte
 
     def _of(self, way: str) -> Faults:
         return self._faults if self._faults.direction in (way, "both") else Faults()

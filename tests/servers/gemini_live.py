@@ -138,7 +138,8 @@ class _Talk:
         query = parse_qs(urlsplit(served.path).query)
         given = {name.lower(): value for name, value in served.headers.items()}.get("x-goog-api-key")
         if (given or query.get("key", [""])[0]) != key:
-            await self._refuse_key()
+            await self._note(camel(json.loads(await served.socket.recv())))
+            await served.socket.close(*BAD_KEY)
             return
         try:
             async for frame in served.socket:
@@ -151,10 +152,6 @@ class _Talk:
             if self._greeting is not None:
                 self._greeting.cancel()
                 await asyncio.gather(self._greeting, return_exceptions=True)
-
-    async def _refuse_key(self) -> None:
-        await self._note(camel(json.loads(await self._served.socket.recv())))
-        await self._served.socket.close(*BAD_KEY)
 
     async def _note(self, message: Message) -> None:
         async with self._served.arrived:
@@ -195,7 +192,7 @@ class _Talk:
         if self._seeding:
             self._seeding = not complete
             return True
-        if _only_as_history(self._served.setup["model"]):
+        if "gemini-3.8" not in self._served.setup["model"]:
             return await self._invalid("this model takes content only as initial history")
         await self._interrupt()
         if complete:
@@ -295,8 +292,3 @@ def _name_task() -> None:
     task = asyncio.current_task()
     assert task is not None
     task.set_name(TASK)
-
-
-def _only_as_history(model: str) -> bool:
-    """Whether ``model`` is one of those that take content only as initial history."""
-    return "gemini-3.8" not in model

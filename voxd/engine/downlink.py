@@ -77,7 +77,9 @@ class Downlink:
             case AudioOutputStarted():
                 event = replace(event, sample_rate=self._rate_hz)
             case AudioOutputStopped():
-                self._flush(event)
+                if self._converter is not None:
+                    rest, self._converter = self._converter.feed(b"", last=True), None
+                    self._publish_audio(rest, event)
             case ErrorOccurred():
                 event = complete_error(event)
             case ResponseCancelled() | ResponseCompleted():
@@ -97,11 +99,6 @@ class Downlink:
         if self._converter is None or self._converting != stream:
             self._converter, self._converting = converter(chunk.sample_rate, self._rate_hz), stream
         self._publish_audio(self._converter.feed(chunk.audio_data), chunk)
-
-    def _flush(self, stopped: AudioOutputStopped) -> None:
-        if self._converter is not None:
-            rest, self._converter = self._converter.feed(b"", last=True), None
-            self._publish_audio(rest, stopped)
 
     def _publish_audio(self, pcm: bytes, source: AudioOutputChunk | AudioOutputStopped) -> None:
         # A resampler gives nothing for the first few samples of a stream.

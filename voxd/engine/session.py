@@ -206,8 +206,9 @@ class EngineSession:
         await self.input.send_recording(pcm)
         self.has_sent_recording = True
         if self._server_vad:
-            # The vendor ends the turn at a pause, so the recording must end with one.
-            await self.input.send_recording(self._silence())
+            # The vendor ends the turn at a pause, so the recording ends with twice the silence that it needs.
+            silence_ms = 2 * (self.session.config.vad_silence_ms or self.config.vad_speech_end_ms)
+            await self.input.send_recording(bytes(silence_ms * rate_hz // 1000 * BYTES_PER_SAMPLE))
         elif respond:
             await self.commit()
 
@@ -285,11 +286,6 @@ class EngineSession:
         client_vad = self.config.vad_enabled and not self._server_vad and not self._is_held
         to_hz = self._provider_class.capabilities.input_rate_hz
         self.input.set_target(self.config, to_hz=to_hz, client_vad=client_vad)
-
-    def _silence(self) -> bytes:
-        silence_ms = self.session.config.vad_silence_ms or self.config.vad_speech_end_ms
-        # Twice the silence that ends a turn.
-        return bytes(2 * silence_ms * self.config.sample_rate // 1000 * BYTES_PER_SAMPLE)
 
     async def _on_speech(self, change: SpeechChange, at_ms: float) -> None:
         self.down.publish(TurnDetected(change is SpeechChange.STARTED, at_ms))

@@ -214,7 +214,9 @@ def backtick(held: str, line: str, is_last: bool) -> MarkupVerdict | None:
         return _fence(held, "`", run, is_last)
     closing = re.search(rf"(?<!`)`{{{run}}}(?!`)", rest)
     if closing and (closing.end() < len(rest) or is_last):
-        return MarkupVerdict(run + closing.end(), _code_words(rest[: closing.start()]))
+        # Words and names are spoken, but nothing with signs in it.
+        code = rest[: closing.start()].strip()
+        return MarkupVerdict(run + closing.end(), code.removesuffix("()") if _WORDS.fullmatch(code) else "")
     if "\n" in rest or is_last:
         # A mark without its partner.
         return MarkupVerdict(run)
@@ -255,12 +257,6 @@ def _holds_call(language: str, code: str, is_last: bool) -> bool | None:
         return language in {"", "json"}
     is_open = len(code) < MAX_CALL_OPENING_CHARS and _CALL_MAYBE.fullmatch(code)
     return None if is_open and not is_last else False
-
-
-def _code_words(code: str) -> str:
-    """Return what is spoken of code within a line: words and names, but nothing with signs in it."""
-    text = code.strip()
-    return text.removesuffix("()") if _WORDS.fullmatch(text) else ""
 
 
 def ampersand(held: str, line: str, is_last: bool) -> MarkupVerdict | None:
