@@ -9,6 +9,7 @@ from tomlkit.exceptions import TOMLKitError
 from voxd.config.layers import typed_value
 from voxd.config.problems import dotted
 from voxd.config.schema_types import toml_key
+from voxd.config.settings import value_at
 from voxd.config.toml_lines import KeyPath
 from voxd.errors import InvalidRequest, NotFound
 
@@ -39,7 +40,7 @@ def set_key(text: str, path: KeyPath, raw: str) -> str:
     """
     value = typed_value(raw, path)
     document = _parse(text)
-    if _find(document, path) is None and (changed := _uncomment(text, path, value)):
+    if value_at(document, path) is None and (changed := _uncomment(text, path, value)):
         return changed
     *outer, last = path
     table: Any = document
@@ -56,8 +57,8 @@ def unset_key(text: str, path: KeyPath) -> str:
     """Return ``text`` without ``path``. Raises `NotFound` when it is not set there, and `InvalidRequest`."""
     document = _parse(text)
     *outer, last = path
-    table = _find(document, tuple(outer))
-    if table is None or _find(table, (last,)) is None:
+    table = value_at(document, tuple(outer))
+    if table is None or value_at(table, (last,)) is None:
         raise NotFound(f"{dotted(path)} is not set in this file", hint="run `voxctl config show --origin`")
     del table[last]
     return tomlkit.dumps(document)
@@ -70,15 +71,6 @@ def _parse(text: str) -> tomlkit.TOMLDocument:
         raise InvalidRequest(f"the file is not TOML: {error}", hint="run `voxctl config check`") from error
 
 
-def _find(value: Any, path: KeyPath) -> Any:
-    for part in path:
-        try:
-            value = value[part]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return value
-
-
 def _enter(table: Any, part: str | int, rest: KeyPath, name: str) -> Any:
     """Return what is under ``part``, on the way to ``rest``; a table that does not exist is added."""
     if isinstance(part, str) and isinstance(table, dict):
@@ -88,7 +80,7 @@ def _enter(table: Any, part: str | int, rest: KeyPath, name: str) -> Any:
         table.setdefault(part, tomlkit.aot() if is_list else tomlkit.table(is_super_table=is_outer))
     elif isinstance(part, int) and isinstance(table, list) and part == len(table):
         table.append(tomlkit.table())
-    inner = _find(table, (part,))
+    inner = value_at(table, (part,))
     if inner is None:
         raise InvalidRequest(f"{name} does not exist", hint="add it with `voxctl config edit`")
     return inner
@@ -97,7 +89,7 @@ def _enter(table: Any, part: str | int, rest: KeyPath, name: str) -> Any:
 def _uncomment(text: str, path: KeyPath, value: Any) -> str:
     """Set ``path`` at the line where the sample has it as a comment; returns "" without such a line."""
     lines = text.split("\n")
-    wanted = f"{dotted(path[:-1])}"
+    wanted = dotted(path[:-1])
     commented = re.compile(rf"#\s?{re.escape(toml_key(str(path[-1])))}\s*=")
     section, is_live = "", True
     for index, line in enumerate(lines):

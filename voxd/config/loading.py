@@ -16,6 +16,7 @@ from voxd.config.problems import InvalidConfig, Problem, Severity, dotted
 from voxd.config.provider_rules import GetFacts
 from voxd.config.schema import Config
 from voxd.config.secrets import SOURCES, resolve, to_builtins
+from voxd.config.settings import leaves, value_at
 from voxd.config.toml_lines import KeyPath
 
 DEFAULT = "default"
@@ -46,7 +47,11 @@ def load(
         raise InvalidConfig(problems)
     # `Secret` is the only type of the schema that msgspec does not know.
     config = msgspec.convert(settings.data, Config, dec_hook=lambda _, written: resolve(written, environ))
-    return Loaded(config, _origins(config, settings), tuple(problems), files)
+    origins = {
+        dotted(path): DEFAULT if value_at(settings.data, path) is None else str(settings.place(path))
+        for path in leaves(to_builtins(config))
+    }
+    return Loaded(config, origins, tuple(problems), files)
 
 
 def examine(
@@ -164,30 +169,3 @@ def _references(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str, str]]
             yield from (((*path, key), kind, name) for kind, name in named)
         else:
             yield from _references(item, (*path, key))
-
-
-def _origins(config: Config, settings: Layer) -> dict[str, str]:
-    return {
-        dotted(path): str(settings.place(path)) if _is_set(settings.data, path) else DEFAULT
-        for path in _leaves(to_builtins(config), ())
-    }
-
-
-def _leaves(value: Any, path: KeyPath) -> Iterator[KeyPath]:
-    if isinstance(value, dict) and value:
-        for key, item in value.items():
-            yield from _leaves(item, (*path, key))
-    elif isinstance(value, list | tuple) and value and isinstance(value[0], dict):
-        for index, item in enumerate(value):
-            yield from _leaves(item, (*path, index))
-    else:
-        yield path
-
-
-def _is_set(data: Any, path: KeyPath) -> bool:
-    for part in path:
-        try:
-            data = data[part]
-        except (KeyError, IndexError, TypeError):
-            return False
-    return True

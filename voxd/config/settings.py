@@ -1,5 +1,6 @@
 """The settings as rules read them, with the schema's defaults, and the findings that rules yield."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -23,8 +24,8 @@ class Settings:
         # A table with a mistake spoils every key in it.
         if self.is_spoiled(*path):
             return None
-        value = _walk(self._data, path)
-        return _walk(self._defaults, path) if value is None else value
+        value = value_at(self._data, path)
+        return value_at(self._defaults, path) if value is None else value
 
     def is_spoiled(self, *path: str | int) -> bool:
         """Return whether there is a mistake in ``path`` itself or in a table around it."""
@@ -40,15 +41,28 @@ class Settings:
         ]
 
 
-def _walk(value: Any, path: KeyPath) -> Any:
+def value_at(value: Any, path: KeyPath) -> Any:
+    """Return what is at ``path`` of nested tables and lists, None when there is nothing."""
     for part in path:
-        if isinstance(value, dict):
+        if isinstance(value, dict) and isinstance(part, str):
             value = value.get(part)
         elif isinstance(value, list | tuple) and isinstance(part, int) and part < len(value):
             value = value[part]
         else:
             return None
     return value
+
+
+def leaves(value: Any, path: KeyPath = ()) -> Iterator[KeyPath]:
+    """Yield the path of every value that is not itself a table or a list of tables."""
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from leaves(item, (*path, key))
+    elif isinstance(value, list | tuple) and value and isinstance(value[0], dict):
+        for index, item in enumerate(value):
+            yield from leaves(item, (*path, index))
+    else:
+        yield path
 
 
 def error(path: KeyPath, message: str, hint: str) -> Finding:

@@ -4,7 +4,6 @@ import contextlib
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any
 
 from voxd.cli.connect import request
 from voxd.cli.inputs import load_config
@@ -12,7 +11,7 @@ from voxd.cli.queue import ALL
 from voxd.config.problems import dotted
 from voxd.config.provider_schema import LOCAL
 from voxd.config.secrets import to_builtins
-from voxd.config.toml_lines import KeyPath
+from voxd.config.settings import leaves
 from voxd.errors import VoxdError
 from voxd.events import EVENT_TYPES
 from voxd.local.catalogue import load_catalogue
@@ -50,22 +49,11 @@ def _providers(args: Namespace) -> Iterator[str]:
     yield from (LOCAL, *config.providers, *config.pipelines)
 
 
-def _keys(value: Any, path: KeyPath = ()) -> Iterator[str]:
-    if isinstance(value, dict) and value:
-        for name, inner in value.items():
-            yield from _keys(inner, (*path, name))
-    elif isinstance(value, list | tuple) and value and isinstance(value[0], dict):
-        for index, inner in enumerate(value):
-            yield from _keys(inner, (*path, index))
-    else:
-        yield dotted(path)
-
-
 # By the name of the argument in lower case: "PROVIDER" in the help of a command is a provider here.
 VALUES: Mapping[str, Callable[[Namespace], Iterator[str]]] = MappingProxyType(
     {
         "agent": lambda args: iter(load_config(args).agents),
-        "key": lambda args: _keys(to_builtins(load_config(args))),
+        "key": lambda args: map(dotted, leaves(to_builtins(load_config(args)))),
         "model": lambda args: (model.name for model in load_catalogue().models),
         "provider": _providers,
         "question": _questions,
