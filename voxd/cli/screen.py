@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from voxd.cli.output import adapt_hint, discard_output
+from voxd.cli.output import adapt_hint, clean, discard_output
 from voxd.events import Event
 from voxd.observe.ledger import RESPONSE
 
@@ -42,10 +42,6 @@ Lines = list[tuple[str, str]]
 _DIM, _CYAN, _GREEN, _YELLOW, _RED = "2", "36", "32", "33", "31"
 
 
-def _clean(text: object) -> str:
-    return "".join(char if char.isprintable() else " " for char in str(text))
-
-
 def _wake(data: dict[str, Any]) -> Lines:
     word = data["word"].replace("_", " ")
     return [
@@ -62,27 +58,23 @@ def _ended(data: dict[str, Any]) -> Lines:
     return lines
 
 
-def _started(data: dict[str, Any]) -> Lines:
-    return [(_DIM, f"reply in   {data['wav']}")] if data.get("wav") else []
-
-
 def _problem(data: dict[str, Any]) -> Lines:
     text = data.get("message") or data.get("reason") or ""
     hint = f" ({adapt_hint(data['hint'])})" if data.get("hint") else ""
-    return [(_RED, f"problem    {_clean(text)}{_clean(hint)}")]
+    return [(_RED, f"problem    {clean(text)}{clean(hint)}")]
 
 
 _LINES: dict[str, Callable[[dict[str, Any]], Lines]] = {
-    "daemon.ready": lambda data: [("", f"ready      {_clean(data['audio'])}")],
+    "daemon.ready": lambda data: [("", f"ready      {clean(data['audio'])}")],
     "state.changed": lambda data: [(_DIM, f"state      {data['from']} -> {data['to']}")],
     "wake.detected": _wake,
     "wake.rejected": lambda data: [(_DIM, f"not a wake word: {data['word']} ({data['reason']})")],
-    "turn.transcript": lambda data: [(_GREEN, f'heard      "{_clean(data["text"])}"  ({data["engine"]})')],
-    "turn.reply": lambda data: [(_YELLOW, f'answer     "{_clean(data["text"])}"')],
-    "playback.started": _started,
+    "turn.transcript": lambda data: [(_GREEN, f'heard      "{clean(data["text"])}"  ({data["engine"]})')],
+    "turn.reply": lambda data: [(_YELLOW, f'answer     "{clean(data["text"])}"')],
+    "playback.started": lambda data: [(_DIM, f"reply in   {data['wav']}")] if data.get("wav") else [],
     "turn.ended": _ended,
     "audio.lost": _problem,
-    "audio.restored": lambda data: [("", f"microphone {_clean(data['device'])} is back")],
+    "audio.restored": lambda data: [("", f"microphone {clean(data['device'])} is back")],
     "output.lost": _problem,
     "engine.failed": _problem,
     "engine.changed": lambda data: [("", f"{data['kind']} now uses {data['engine']}")],

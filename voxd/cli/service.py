@@ -6,7 +6,7 @@ import subprocess
 import sys
 from argparse import Namespace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from voxd.cli.connect import is_installed, request
 from voxd.cli.exits import FAILED
@@ -48,7 +48,8 @@ def show_logs(args: Namespace) -> int:
     command += ["--priority", "warning"] if args.errors else []
     command += ["--output", "json"] if args.json else []
     command += ["--no-pager"] if not sys.stdout.isatty() else []
-    _replace_by(command)
+    # In place of this process: Ctrl-C, the pager and the exit code are those of the program.
+    os.execvp(command[0], command)
 
 
 def restart_service(args: Namespace) -> int:
@@ -81,8 +82,3 @@ def _runs_in_terminal(args: Namespace) -> bool:
     except (DaemonUnreachable, OSError):
         # Not running, or /proc is closed to this user: then only the unit can say.
         return False
-
-
-def _replace_by(command: list[str]) -> NoReturn:
-    # In place of this process: Ctrl-C, the pager and the exit code are those of the program.
-    os.execvp(command[0], command)

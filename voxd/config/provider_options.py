@@ -219,7 +219,10 @@ def _check_names(
         here = (*path, str(key))
         takers = [kind for kind in kinds if _knows(kind, str(key))]
         if lifted := _LIFTS.get(snake_case(str(key))) if not takers else None:
-            yield from _check_lifted(lifted, value, here)
+            if not isinstance(value, str) or not value:
+                yield OptionMistake(
+                    here, f"expected text in quotes, got {_shown(value)}", f'{lifted} = "..."'
+                )
         elif not takers:
             yield _unknown(here, kinds, elsewhere)
         elif isinstance(value, Mapping) and all(snake_case(str(key)) in _tables(kind) for kind in takers):
@@ -227,23 +230,13 @@ def _check_names(
         yield from _without_effect(str(key), takers, here)
 
 
-def _check_lifted(key: str, value: Any, path: OptionPath) -> Iterator[OptionMistake]:
-    if not isinstance(value, str) or not value:
-        yield OptionMistake(path, f"expected text in quotes, got {_shown(value)}", f'{key} = "..."')
-
-
 def _without_effect(
     key: str, takers: Sequence[type[msgspec.Struct]], path: OptionPath
 ) -> Iterator[OptionMistake]:
-    reasons = {_why_useless(kind, key) for kind in takers}
+    reasons = {getattr(kind, "without_effect", {}).get(_field(kind, key), "") for kind in takers}
     if takers and "" not in reasons:
         message = f"it has no effect: {'; '.join(sorted(reasons))}"
         yield OptionMistake(path, message, "remove it", Severity.WARNING)
-
-
-def _why_useless(kind: type[msgspec.Struct], key: str) -> str:
-    reasons: Mapping[str, str] = getattr(kind, "without_effect", {})
-    return reasons.get(_field(kind, key) or "", "")
 
 
 def _unknown(

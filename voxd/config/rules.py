@@ -73,7 +73,6 @@ def check_rules(
         _times,
         _sockets,
         _commands,
-        _headers,
         check_prices,
     ):
         yield from rule(settings)
@@ -258,7 +257,11 @@ def _commands(settings: Settings) -> Iterator[Finding]:
             seen.add(name)
         yield from _slots(path, command)
         action = command.get("action")
-        url = action.get("url") if isinstance(action, dict) else None
+        url, headers = (
+            (action.get("url"), action.get("headers")) if isinstance(action, dict) else (None, None)
+        )
+        for name, value in headers.items() if isinstance(headers, dict) else ():
+            yield from check_secret_header((*path, "action", "headers"), name, value)
         if isinstance(url, str) and not re.match(r"https?://[^/\s]", url):
             where = (*path, "action", "url")
             yield error(where, "expected http:// or https://", "write the complete address")
@@ -316,11 +319,3 @@ def _texts(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
             # A header is sent as it is written: its value may be a secret, which must not depend on speech.
             if key != "headers":
                 yield from _texts(item, (*path, key))
-
-
-def _headers(settings: Settings) -> Iterator[Finding]:
-    for path, command in settings.elements("skills", "commands"):
-        action = command.get("action")
-        headers = action.get("headers") if isinstance(action, dict) else None
-        for name, value in headers.items() if isinstance(headers, dict) else ():
-            yield from check_secret_header((*path, "action", "headers"), name, value)

@@ -71,7 +71,11 @@ _WIDTH = 110
 
 def sample() -> str:
     """Return voxd.toml with every key commented out, which is equal to the defaults."""
-    return "\n".join([*_prose(_HEAD), "", "version = 1", *_sections()]) + "\n"
+    lines = [*_prose(_HEAD), "", "version = 1"]
+    for field in schema_types.root().fields:
+        if field.encode_name != "version":
+            lines += _field(field, (field.encode_name,), commented=False)
+    return "\n".join(lines) + "\n"
 
 
 def json_schema() -> dict[str, Any]:
@@ -87,12 +91,6 @@ def json_schema() -> dict[str, Any]:
     secret = {"anyOf": [{"type": "string"}, reference]}
     schema = msgspec.json.schema(schema_types.root().cls, schema_hook=lambda _: secret)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "voxd.toml", **schema}
-
-
-def _sections() -> Iterator[str]:
-    for field in schema_types.root().fields:
-        if field.encode_name != "version":
-            yield from _field(field, (field.encode_name,), commented=False)
 
 
 def _field(field: mi.Field, path: KeyPath, *, commented: bool) -> Iterator[str]:

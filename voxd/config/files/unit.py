@@ -73,8 +73,7 @@ def installed_unit(root: Path = Path("/")) -> ServiceUnit | None:
     drop_ins: dict[str, str] = {}
     # In reverse: a drop-in of /etc replaces one of the same name below it.
     for directory in reversed(directories):
-        for file in _files(directory / f"{UNIT}.d"):
-            drop_ins[file.name] = _text(file) or ""
+        drop_ins |= {file.name: _text(file) or "" for file in directory.glob(f"{UNIT}.d/*.conf")}
     return ServiceUnit(_parse("\n".join((main, *(drop_ins[name] for name in sorted(drop_ins))))))
 
 
@@ -86,14 +85,20 @@ class ServiceView:
         self._home = unit.environment("HOME") or "/"
         self._directory = unit.one("WorkingDirectory") or "/"
         self._visibility = tuple(_visibility(unit))
-        self._execution = tuple(_exec_rules(unit))
+        self._execution = (
+            *((path, "NoExecPaths") for path in unit.words("NoExecPaths")),
+            *((path, "") for path in unit.words("ExecPaths")),
+        )
         self._unit = unit
         self._who = f"the service (user {account.name})"
 
     def look(self, name: str, use: Use) -> Obstacle | None:
         """See `voxd.config.files.access.View.look`."""
         if use is Use.RUN and "/" not in name:
-            return self._look_on_path(name)
+            on_path = next((each for each in SERVICE_PATH if Path(each, name).is_file()), None)
+            if on_path is None:
+                return not_a_program(name)
+            name = f"{on_path}/{name}"
         if name == "~" or name.startswith("~/"):
             name = self._home + name[1:]
         # Joined with an absolute path the directory has no effect.
@@ -131,10 +136,6 @@ class ServiceView:
                 return Reading(found[1].strip().strip("'\""))
         hint = f"use {{ credential = ... }} and `voxctl secret set`, or `systemctl edit {UNIT}`"
         return Reading(None, f"{UNIT} does not set {name}: {hint}")
-
-    def _look_on_path(self, name: str) -> Obstacle | None:
-        found = [Path(each, name) for each in SERVICE_PATH if Path(each, name).is_file()]
-        return self.look(str(found[0]), Use.RUN) if found else not_a_program(name)
 
     def _look_at(self, path: Path, real: Path, use: Use) -> Obstacle | None:
         """``real`` is ``path`` with its links followed. Raises `OSError`."""
@@ -203,11 +204,6 @@ def _visibility(unit: ServiceUnit) -> Iterator[tuple[str, str]]:
                 yield source, ""
 
 
-def _exec_rules(unit: ServiceUnit) -> Iterator[tuple[str, str]]:
-    yield from ((path, "NoExecPaths") for path in unit.words("NoExecPaths"))
-    yield from ((path, "") for path in unit.words("ExecPaths"))
-
-
 def _nearest(path: Path, rules: Sequence[tuple[str, str]]) -> str:
     """Return the setting of the rule nearest to ``path``, "" when none applies."""
     matching = [rule for rule in rules if path.is_relative_to(rule[0])]
@@ -246,10 +242,3 @@ def _text(file: Path) -> str | None:
         return file.read_text("utf-8", "replace")
     except OSError:
         return None
-
-
-def _files(directory: Path) -> list[Path]:
-    try:
-        return [file for file in directory.iterdir() if file.suffix == ".conf"]
-    except OSError:
-        return []
