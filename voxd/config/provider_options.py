@@ -220,9 +220,8 @@ def _check_names(
         takers = [kind for kind in kinds if _knows(kind, str(key))]
         if lifted := _LIFTS.get(snake_case(str(key))) if not takers else None:
             if not isinstance(value, str) or not value:
-                yield OptionMistake(
-                    here, f"expected text in quotes, got {_shown(value)}", f'{lifted} = "..."'
-                )
+                message = f"expected text in quotes, got {_shown(value)}"
+                yield OptionMistake(here, message, f'{lifted} = "..."')
         elif not takers:
             yield _unknown(here, kinds, elsewhere)
         elif isinstance(value, Mapping) and all(snake_case(str(key)) in _tables(kind) for kind in takers):

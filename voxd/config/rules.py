@@ -17,7 +17,7 @@ from voxd.config.mistakes.words import did_you_mean
 from voxd.config.problems import Finding
 from voxd.config.provider_rules import GetFacts, check_providers, check_secret_header
 from voxd.config.schema_types import toml_value
-from voxd.config.settings import Settings, error, warning
+from voxd.config.settings import Settings, error, value_at, warning
 from voxd.config.toml_lines import KeyPath
 from voxd.entry_points import find_entry_points
 
@@ -257,9 +257,7 @@ def _commands(settings: Settings) -> Iterator[Finding]:
             seen.add(name)
         yield from _slots(path, command)
         action = command.get("action")
-        url, headers = (
-            (action.get("url"), action.get("headers")) if isinstance(action, dict) else (None, None)
-        )
+        url, headers = value_at(action, ("url",)), value_at(action, ("headers",))
         for name, value in headers.items() if isinstance(headers, dict) else ():
             yield from check_secret_header((*path, "action", "headers"), name, value)
         if isinstance(url, str) and not re.match(r"https?://[^/\s]", url):

@@ -12,13 +12,14 @@ KeyPath = tuple[str | int, ...]
 
 _BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _SPACE = re.compile(r"[ \t]*")
-_BARE_KEY = re.compile(r"[^\s.=\]\"']+")
-_BARE_VALUE = re.compile(r"[^,\]}#\n]*")
-_BASIC = re.compile(r'"(?:[^"\\\n]|\\.)*"')
-_LITERAL = re.compile(r"'[^'\n]*'")
+_BASIC = r'"(?:[^"\\\n]|\\.)*"'
+_LITERAL = r"'[^'\n]*'"
+_KEY = re.compile(rf"{_BASIC}|{_LITERAL}|[^\s.=\]\"']+")
 # TOML 1.0 "String": one or two quotes are allowed right before the closing delimiter.
-_MULTI_BASIC = re.compile(r'"""(?:[^\\]|\\.)*?"""(?!")"{0,2}', re.DOTALL)
-_MULTI_LITERAL = re.compile(r"'''.*?'''(?!')'{0,2}", re.DOTALL)
+_MULTI_BASIC = r'"""(?:[^\\]|\\.)*?"""(?!")"{0,2}'
+_MULTI_LITERAL = r"'''.*?'''(?!')'{0,2}"
+# Three quotes before one, which is a prefix of them.
+_VALUE = re.compile(rf"{_MULTI_BASIC}|{_MULTI_LITERAL}|{_BASIC}|{_LITERAL}|[^,\]}}#\n]*", re.DOTALL)
 
 
 def key_lines(text: str) -> dict[KeyPath, int]:
@@ -88,35 +89,25 @@ class _Scanner:
         while True:
             self._skip(_SPACE)
             start = self._at
-            self._at = self._match(self._key_pattern()).end()
-            keys.append(_unquoted(self._text[start : self._at]))
+            self._skip(_KEY)
+            key = self._text[start : self._at]
+            # tomli decodes the escapes of a quoted key, so that the path equals the one of its own result.
+            keys.append(next(iter(tomli.loads(f"{key} = 0"))) if key[0] in "\"'" else key)
             self._skip(_SPACE)
             if not self._looking_at("."):
                 return keys
             self._at += 1
 
-    def _key_pattern(self) -> re.Pattern[str]:
-        if self._looking_at('"'):
-            return _BASIC
-        return _LITERAL if self._looking_at("'") else _BARE_KEY
-
     def _value(self, path: KeyPath) -> None:
         if self._looking_at("["):
             self._array(path)
         elif self._looking_at("{"):
-            self._inline_table(path)
+            self._at += 1
+            while not self._closing("}"):
+                self._pair(path)
+                self._comma()
         else:
-            self._at = self._match(self._value_pattern()).end()
-
-    def _value_pattern(self) -> re.Pattern[str]:
-        # Before the single quote, which is a prefix of this one.
-        if self._looking_at('"""'):
-            return _MULTI_BASIC
-        if self._looking_at("'''"):
-            return _MULTI_LITERAL
-        if self._looking_at('"'):
-            return _BASIC
-        return _LITERAL if self._looking_at("'") else _BARE_VALUE
+            self._skip(_VALUE)
 
     def _array(self, path: KeyPath) -> None:
         self._at += 1
@@ -125,12 +116,6 @@ class _Scanner:
             self.lines[(*path, index)] = self._current_line()
             self._value((*path, index))
             index += 1
-            self._comma()
-
-    def _inline_table(self, path: KeyPath) -> None:
-        self._at += 1
-        while not self._closing("}"):
-            self._pair(path)
             self._comma()
 
     def _closing(self, bracket: str) -> bool:
@@ -161,8 +146,3 @@ class _Scanner:
         self._line += self._text.count("\n", self._counted, self._at)
         self._counted = self._at
         return self._line
-
-
-def _unquoted(key: str) -> str:
-    # tomli decodes the escapes of a quoted key, so that the path equals the one of its own result.
-    return next(iter(tomli.loads(f"{key} = 0"))) if key[0] in "\"'" else key

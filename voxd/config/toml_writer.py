@@ -154,14 +154,11 @@ def _element(kind: mi.StructType, path: KeyPath, default: Any) -> Iterator[str]:
             known = getattr(default, field.name) if default else schema_types.default_of(field)
             yield from _key(field, inner, known, suffix=suffix)
         if tag:
-            yield from _tagged(tables[tag], (*path, name), tag)
-
-
-def _tagged(kind: mi.StructType, path: KeyPath, tag: str) -> Iterator[str]:
-    yield from _prose(kind.cls.__doc__ or "")
-    yield f"#[{dotted(path)}]"
-    yield f"#{kind.tag_field} = {toml_value(tag)}"
-    yield from _fields(kind, path, commented=True)
+            table = (*path, name)
+            yield from _prose(tables[tag].cls.__doc__ or "")
+            yield f"#[{dotted(table)}]"
+            yield f"#{tables[tag].tag_field} = {toml_value(tag)}"
+            yield from _fields(tables[tag], table, commented=True)
 
 
 def _key(field: mi.Field, path: KeyPath, default: Any, *, suffix: str = "") -> Iterator[str]:
