@@ -5,7 +5,7 @@ import pytest
 
 from voxd.config.base_dirs import UNIT
 from voxd.config.files.access import Account, OwnView, Use
-from voxd.config.files.unit import ServiceView, daemon_view, installed_unit, service_view
+from voxd.config.files.unit import ServiceUnit, ServiceView, daemon_view, installed_unit, service_view
 
 SHIPPED = Path(__file__).resolve().parents[3] / "systemd" / UNIT
 ENVIRON = {"HOME": "/nonexistent"}
@@ -21,11 +21,15 @@ def install(root: Path, text: str, directory: str = "etc/systemd/system", drop_i
     (folder / f"{UNIT}.d" / drop_in).write_text(text)
 
 
+def installed(root: Path) -> ServiceUnit:
+    unit = installed_unit(root)
+    assert unit is not None
+    return unit
+
+
 def view(text: str, tmp_path: Path) -> ServiceView:
     install(tmp_path, f"[Service]\n{text}\n")
-    unit = installed_unit(tmp_path)
-    assert unit is not None
-    return ServiceView(unit, Account("voxd", 54321, frozenset()))
+    return ServiceView(installed(tmp_path), Account("voxd", 54321, frozenset()))
 
 
 def message(view: ServiceView, name: str, use: Use = Use.READ) -> str:
@@ -49,8 +53,7 @@ def test_drop_ins_add_to_lists_replace_values_and_reset(tmp_path: Path) -> None:
     install(tmp_path, SHIPPED.read_text())
     install(tmp_path, "[Service]\nProtectHome=read-only\nExecPaths=/opt/own\n", drop_in="b.conf")
     install(tmp_path, "[Service]\nProtectHome=no\nInaccessiblePaths=\n", "usr/lib/systemd/system", "a.conf")
-    unit = installed_unit(tmp_path)
-    assert unit is not None
+    unit = installed(tmp_path)
     assert unit.one("ProtectHome") == "read-only"
     assert unit.words("InaccessiblePaths") == []
     assert {"/opt/voxd", "/opt/own"} <= set(unit.words("ExecPaths"))
@@ -105,16 +108,14 @@ def test_a_directory_that_is_closed_to_the_service_is_named(tmp_path: Path) -> N
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     (closed / "file").touch(mode=0o600)
-    seen = view("User=voxd", tmp_path)
-    for parent in tmp_path.parents:
-        if not parent.stat().st_mode & 1:
-            closed = parent
-    assert message(seen, str(tmp_path / "closed" / "file")).startswith("cannot be reached by the service")
+    # The outermost counts: pytest's own directories are closed as well.
+    outermost = next(each for each in reversed((closed, *closed.parents)) if not each.stat().st_mode & 1)
+    reason = message(view("User=voxd", tmp_path), str(closed / "file"))
+    assert reason == f"cannot be reached by the service (user voxd): {outermost} is closed to it"
 
 
 def test_a_user_that_does_not_exist_yet_may_what_all_users_may(tmp_path: Path) -> None:
     install(tmp_path, "[Service]\nUser=voxd-of-a-test\n")
-    unit = installed_unit(tmp_path)
-    assert unit is not None
-    assert service_view(unit).look("/etc/passwd", Use.READ) is None
-    assert service_view(unit).look("/etc/shadow", Use.READ) is not None
+    seen = service_view(installed(tmp_path))
+    assert seen.look("/etc/passwd", Use.READ) is None
+    assert seen.look("/etc/shadow", Use.READ) is not None

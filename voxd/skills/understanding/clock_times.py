@@ -97,7 +97,7 @@ def _reading(values: Mapping[str, Any], halves: Mapping[str, Any], language: Lan
     if values.get("to") and minute:
         # "Ten to twelve p m" is before noon by the clock and before midnight by what people mean.
         unclear = unclear or ("half_day" if hour == 12 and "half" in halves else "")
-        hour, minute = _hour_before(hour), 60 - minute
+        hour, minute = {0: 23, 1: 12}.get(hour, hour - 1), 60 - minute
     conflict = "half" in values and halves.get("half", values["half"]) != values["half"]
     clock = ClockTime(hour, minute, half or ("24" if hour == 0 or hour > 12 else ""))
     if conflict or not is_possible(clock):
@@ -106,10 +106,6 @@ def _reading(values: Mapping[str, Any], halves: Mapping[str, Any], language: Lan
         clock, conflict_reason = qualify(clock, halves["part"], language)
         unclear = conflict_reason or unclear
     return ClockReading(clock, halves.get("part", ""), unclear)
-
-
-def _hour_before(hour: int) -> int:
-    return {0: 23, 1: 12}.get(hour, hour - 1)
 
 
 def is_possible(clock: ClockTime) -> bool:

@@ -116,7 +116,8 @@ class Language:
     def __init__(self, tables: Tables) -> None:
         """Raises `ValueError` when a phrase of the tables cannot be read."""
         self.tables = tables
-        self.cardinals = _by_words(tables.numbers.below_hundred)
+        cardinals = enumerate(tables.numbers.below_hundred)
+        self.cardinals = {tuple(phrase.split()): value for value, phrase in cardinals}
         self.ordinal_endings = _ordinal_endings(tables.numbers)
         self.units = {word: unit for unit in tables.durations.units for word in unit.say}
         self.parts = {word: part for part in tables.clock.parts for word in part.say}
@@ -150,10 +151,6 @@ class Language:
         return frozenset(self.tables.calendar.temporal) | {
             *self.units, *self.parts, *self.weekdays, *self.months,
         }  # fmt: skip
-
-
-def _by_words(phrases: list[str]) -> dict[tuple[str, ...], int]:
-    return {tuple(phrase.split()): value for value, phrase in enumerate(phrases)}
 
 
 def _ordinal_endings(numbers: Numbers) -> dict[str, str]:
