@@ -60,14 +60,18 @@ def given_text(words: Sequence[str]) -> str:
     return text.strip()
 
 
+def config_file(args: Namespace) -> Path | None:
+    """Return the file of ``--config``, None for the default one."""
+    return Path(args.config).expanduser() if args.config else None
+
+
 def load_config(args: Namespace) -> "Config":
     """Return the configuration of ``--config``, else of the default file. Raises `ConfigError`."""
     # Imported here: reading the configuration takes as long as all the rest of a command.
     from voxd.config.loading import load
     from voxd.providers.facts import config_facts
 
-    file = Path(args.config).expanduser() if args.config else None
-    return load(file, get_facts=config_facts, environ=os.environ).config
+    return load(config_file(args), get_facts=config_facts, environ=os.environ).config
 
 
 def confirm(args: Namespace, question: str) -> bool:

@@ -286,12 +286,7 @@ class _Rules:
         limits = [each for each in LIMITS if self._settings.get(*path, each) is not None]
         if not limits or self.kinds[name] not in self._facts().installed[REALTIME]:
             return
-        lists = [
-            self._settings.get("pipelines", pipeline, stage) or ()
-            for pipeline in self.pipelines
-            for stage in STAGES
-        ]
-        if not any(name in members for members in lists):
+        if self._stages_of(name) in ([], ["realtime"]):
             for each in limits:
                 message = "this limit counts requests of pipelines, and no pipeline uses this provider"
                 yield warning((*path, each), message, "limit the cost instead: usd_per_day = 1.0")

@@ -11,6 +11,7 @@ import msgspec
 
 from voxd.cli.configuration import edit
 from voxd.cli.exits import CONFIG, OK
+from voxd.cli.inputs import config_file
 from voxd.cli.output import clean, decorated, print_json, print_result, terminal_columns, wrap
 from voxd.config.base_dirs import SYSTEM_CONFIG_FILE, user_config_file
 from voxd.config.files.unit import daemon_view
@@ -148,7 +149,7 @@ def _missing_models(config: Config, settings: Layer) -> Iterator[Problem]:
 
 def show_config(args: Namespace) -> int:
     """``voxctl config show``. Raises `ConfigError`."""
-    loaded = load(_path(args.config), get_facts=config_facts, environ=os.environ, overrides=args.overrides)
+    loaded = load(config_file(args), get_facts=config_facts, environ=os.environ, overrides=args.overrides)
     if args.json and args.origin:
         print_json({"config": to_builtins(loaded.config), "origins": loaded.origins})
     elif args.json:

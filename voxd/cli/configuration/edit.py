@@ -15,7 +15,7 @@ from typing import Any
 from voxd.atomic_file import draft_of, put_in_place
 from voxd.cli.connect import request
 from voxd.cli.exits import CONFIG, FAILED, OK, CannotWrite, WrongArgument
-from voxd.cli.inputs import load_config
+from voxd.cli.inputs import config_file, load_config
 from voxd.cli.output import print_json, print_note, print_result, print_text
 from voxd.config.loading import examine
 from voxd.config.mistakes.words import did_you_mean
@@ -182,7 +182,7 @@ def _key(args: Namespace) -> KeyPath:
 
 def _file(args: Namespace) -> Path:
     # The file itself: replacing a symbolic link would leave the file that it names as it was.
-    return (Path(args.config).expanduser() if args.config else default_config_file()).resolve()
+    return (config_file(args) or default_config_file()).resolve()
 
 
 def _text(file: Path) -> str:

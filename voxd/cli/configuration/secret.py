@@ -15,6 +15,7 @@ from typing import Any
 
 from voxd.atomic_file import draft_of, put_in_place
 from voxd.cli.exits import WrongArgument
+from voxd.cli.inputs import config_file
 from voxd.cli.output import clean, print_result
 from voxd.cli.table import print_rows
 from voxd.config.base_dirs import SYSTEM_CREDENTIALS_DIR, UNIT, user_credentials_dir
@@ -222,7 +223,7 @@ def _write(directory: Path, name: str, key: str) -> Path:
 
 def _references(args: Namespace) -> list[tuple[str, str, str]]:
     """Return name, key and kind of provider of each `{ credential = ... }` of the configuration."""
-    file = Path(args.config).expanduser() if args.config else None
+    file = config_file(args)
     view = daemon_view(file, os.environ)
     _, settings, _ = examine(file, get_facts=config_facts, environ=os.environ, view=view)
     return [

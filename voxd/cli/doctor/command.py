@@ -14,11 +14,10 @@ import msgspec
 from voxd.cli.doctor import engines, machine, service, sound, vendors
 from voxd.cli.doctor.check import Check, DoctorContext, Status, Step, examine
 from voxd.cli.exits import FAILED, OK
+from voxd.cli.inputs import config_file, load_config
 from voxd.cli.output import adapt_hint, clean, decorated, print_json, terminal_columns, wrap
-from voxd.config.loading import load
 from voxd.config.schema import Config
 from voxd.errors import ConfigError
-from voxd.providers.facts import config_facts
 
 # In order of dependence: what comes first explains what fails later. The ids are stable, for programs.
 STEPS = (
@@ -102,13 +101,12 @@ def _quiet_log() -> Iterator[None]:
 
 
 def _context(args: Namespace) -> DoctorContext:
-    file = Path(args.config).expanduser() if args.config else None
     try:
-        config = load(file, get_facts=config_facts, environ=os.environ).config
+        config = load_config(args)
     except ConfigError:
         # The check config.valid reports the mistakes; the other checks use the defaults.
         config = Config()
-    return DoctorContext(config, os.environ, file, Path(args.socket) if args.socket else None)
+    return DoctorContext(config, os.environ, config_file(args), Path(args.socket) if args.socket else None)
 
 
 def _print_check(check: Check, args: Namespace) -> None:
