@@ -129,8 +129,7 @@ class SampleReader:
             return False
         self._emit(self._held[:at])
         # An incomplete sample before a header belongs to nothing.
-        self._held = self._held[self._held.find(b"R") if self._held[:1] != b"R" else 0 :]
-        self._held = self._held[max(_find_header(self._held), 0) :]
+        self._held = self._held[_find_header(self._held) :]
         self._read = self._header
         return True
 
