@@ -151,9 +151,7 @@ def other_provider(
     fields: dict[str, Any] = {"provider": entry} if isinstance(entry, str) else dict(entry)
     if not isinstance(fields.get("provider"), str):
         raise ConfigError("a provider to fail over to needs a name", hint='write {"provider": "azure", ...}')
-    # What the engine reads itself belongs to the conversation: its instructions go on.
-    kept = {name: config.metadata[name] for name in _LASTING_KEYS if name in config.metadata}
-    fields["metadata"] = {**kept, **fields.get("metadata", {})}
+    fields["metadata"] = {**_lasting(config), **fields.get("metadata", {})}
     # The entry itself does not fail over: the list of the first configuration holds for all.
     fields = {"api_key": "", "enable_multi_provider": False, **fields}
     # `__post_init__` has set both from the mode of the first; another mode must derive them again.
@@ -180,12 +178,16 @@ def check_fields(fields: Iterable[str], also: tuple[str, ...] = ()) -> None:
 
 def continued(config: VoiceEngineConfig, new: VoiceEngineConfig) -> VoiceEngineConfig:
     """Return ``new`` with the session, instructions and limits of ``config`` where it has none."""
-    kept = {name: config.metadata[name] for name in _LASTING_KEYS if name in config.metadata}
     session = new.session
     # Instructions in the metadata of the new one would lie below those of the old session.
     if session is None and not set(new.metadata) & set(CONVERSATION_KEYS):
         session = config.session
-    return dataclasses.replace(new, session=session, metadata={**kept, **new.metadata})
+    return dataclasses.replace(new, session=session, metadata={**_lasting(config), **new.metadata})
+
+
+def _lasting(config: VoiceEngineConfig) -> dict[str, Any]:
+    """Return what of the metadata belongs to the conversation, and goes on with another provider."""
+    return {name: config.metadata[name] for name in _LASTING_KEYS if name in config.metadata}
 
 
 def with_middleware(

@@ -99,17 +99,14 @@ def session_config(config: VoiceEngineConfig, *, server_vad: bool) -> SessionCon
     detection = turn_detection(config, server_vad=server_vad)
     # "provider": what the caller did not set is left to the vendor, whose defaults suit its models.
     own_defaults = config.mode == "provider"
-    voice = "" if own_defaults and not config.is_set("voice") else config.voice
     silence: int | None = silence_ms(config)
     if own_defaults and not config.is_set("vad_speech_end_ms") and not config.is_set("latency_mode"):
         silence = None
     metadata, table = engine_part(config.metadata), table_part(config.metadata)
     temperature, limit = metadata.temperature, metadata.max_tokens
-    if not config.is_set("voice"):
-        voice = table.get("voice", voice)
     return SessionConfig(
         instructions=base.instructions or metadata.instructions,
-        voice=base.voice or voice,
+        voice=base.voice or _voice(config, table),
         language=base.language or config.language or table.get("language", ""),
         temperature=base.temperature if base.temperature is not None else temperature,
         max_output_tokens=base.max_output_tokens if base.max_output_tokens is not None else limit,
@@ -127,18 +124,21 @@ def provider_settings(config: VoiceEngineConfig) -> dict[str, Any]:
     """Return the ``config`` argument of a `voxd.providers.base.BaseProvider`."""
     part = pipeline_part if config.provider == PIPELINE else provider_part
     metadata, table = part(config.metadata), table_part(config.metadata)
-    voice = "" if config.mode == "provider" and not config.is_set("voice") else config.voice
-    if not config.is_set("voice"):
-        voice = table.get("voice", voice)
     return {
         # A third party's provider may read any field.
         **{name: getattr(config, name) for name in _PROVIDER_FIELDS},
         "api_key": config.api_key,
         "model": table.get("model", ""),
-        "voice": voice,
+        "voice": _voice(config, table),
         "endpoint": table.get("endpoint", ""),
         "metadata": metadata,
     }
+
+
+def _voice(config: VoiceEngineConfig, table: Mapping[str, str]) -> str:
+    if config.is_set("voice"):
+        return config.voice
+    return table.get("voice", "" if config.mode == "provider" else config.voice)
 
 
 def _vendor_threshold(
