@@ -15,12 +15,16 @@ from voxd.errors import NoAnswer
 from voxd.net.http import HttpClient
 from voxd.net.transport import Budget
 from voxd.providers.pipeline.builder import PipelineBuilder, stage_config
-from voxd.providers.pipeline.stages.contract import ChatMessage, Completion, Prompt, StageKind, TextChunk
+from voxd.providers.pipeline.stages.contract import (
+    NO_ANSWER,
+    ChatMessage,
+    Completion,
+    Prompt,
+    StageKind,
+    TextChunk,
+)
 from voxd.providers.pipeline.stages.registry import language_model
 from voxd.providers.routing.health import CircuitBreaker
-
-# Why a response ended without words, as a code of `NoAnswer`.
-_NO_ANSWER = {"length": "answer_cut_off", "refusal": "answer_filtered", "content_filter": "answer_filtered"}
 
 
 class ModelProvider:
@@ -76,7 +80,7 @@ class ModelProvider:
                     elif isinstance(event, Completion):
                         end = event
             if not text.strip():
-                code = _NO_ANSWER.get(end.reason, "")
+                code = NO_ANSWER.get(end.reason, "")
                 raise NoAnswer("the reply is empty", provider=self.name, code=code)
             yield MessageReply(text, end.usage)
         finally:

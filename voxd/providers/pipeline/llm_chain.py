@@ -9,7 +9,14 @@ from voxd.providers.facts import is_free
 from voxd.providers.pipeline.candidates import TIMEOUT, Candidates, RecordUsage, StageChain
 from voxd.providers.pipeline.deadlines import StageBudget
 from voxd.providers.pipeline.stage_stream import StageStream
-from voxd.providers.pipeline.stages.contract import Completion, LanguageModel, Prompt, StageKind, TextChunk
+from voxd.providers.pipeline.stages.contract import (
+    NO_ANSWER,
+    Completion,
+    LanguageModel,
+    Prompt,
+    StageKind,
+    TextChunk,
+)
 from voxd.providers.pipeline.tokens import estimated_usage
 from voxd.providers.usage import Usage
 from voxd.tasks import TaskScope
@@ -34,8 +41,7 @@ class AnswerEnd:
     provider: str
 
 
-# The code of an answer without words, by the reason of its end, and what it means.
-_NO_ANSWER = {"length": "answer_cut_off", "refusal": "answer_filtered"}
+# What the codes of an answer without words mean.
 _WHY = {
     "answer_cut_off": "reached the limit of output tokens before the first word",
     "answer_filtered": "withheld its answer",
@@ -170,7 +176,7 @@ class _LlmAttempt:
         # What was spoken, or may be about to be, is an answer.
         if calls or not self._request.can_restart() or self._request.says_something(self._text):
             return end if calls == end.calls else replace(end, calls=(), reason="stop")
-        code = "tool_loop" if end.calls else _NO_ANSWER.get(end.reason, NoAnswer.code)
+        code = "tool_loop" if end.calls else NO_ANSWER.get(end.reason, NoAnswer.code)
         raise NoAnswer(f"{self._stage.name} {_WHY[code]}", provider=self._stage.name, code=code)
 
     def bill(self, usage: Usage = Usage()) -> None:  # noqa: B008 - frozen

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Container, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, ClassVar, Generic, Literal, TypeVar, cast
 
 import msgspec
@@ -232,6 +233,10 @@ class Completion:
     calls: tuple[ToolCall, ...] = ()
     usage: Usage = field(default_factory=Usage)
     raw: Any = None
+
+
+NO_ANSWER: Mapping[str, str] = MappingProxyType({"length": "answer_cut_off", "refusal": "answer_filtered"})
+"""The code of `NoAnswer` for the reason of a `Completion` without words; for any other, ``empty_answer``."""
 
 
 class LanguageModel(PipelineStage):
