@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from voxd.json_text import decode_json
+from voxd.json_text import decode_json, json_or
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,9 @@ def test_a_value_is_read_from_text_and_bytes(text: str, value: Any) -> None:
 def test_what_is_no_json_is_an_error(text: str | bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
         decode_json(text)
+    assert json_or(text, 5) == 5
+
+
+def test_null_is_json_and_nesting_without_end_is_not() -> None:
+    assert json_or("null", 5) is None
+    assert json_or("[" * 100_000, 5) == 5

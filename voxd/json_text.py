@@ -27,5 +27,13 @@ def decode_json(text: str | bytes) -> Any:
         raise msgspec.DecodeError(msg) from error
 
 
+def json_or(text: str | bytes, default: Any) -> Any:
+    """Return the value in ``text``, ``default`` when it is not JSON, such as the page of a proxy."""
+    try:
+        return decode_json(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return default
+
+
 def _nothing(name: str) -> None:
     return None

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator
 
-import msgspec
-
 from voxd.errors import StreamError
-from voxd.json_text import decode_json
+from voxd.json_text import json_or
 
 _BOM = b"\xef\xbb\xbf"
 _FIELDS = ("data", "event", "id", "retry", "")
+_NOT_JSON = object()
 
 # As long as the longest body: some vendors send a whole sound as base64 in one line.
 MAX_LINE_BYTES = 16 * 1024 * 1024
@@ -129,7 +128,7 @@ class JsonDecoder:
 
     def _take(self, line: str) -> Iterator[tuple[str, str]]:
         # One that is printed over several lines is complete only with the body.
-        if self._whole or not _is_json(line):
+        if self._whole or json_or(line, _NOT_JSON) is _NOT_JSON:
             self._whole += [line] if self._whole or line.strip() else []
         else:
             yield "", line
@@ -166,14 +165,6 @@ class EventDecoder:
         """Yield what the body ended in."""
         if self._decoder is not None:
             yield from self._decoder.end()
-
-
-def _is_json(line: str) -> bool:
-    try:
-        decode_json(line)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return False
-    return True
 
 
 def _text(line: bytes) -> str:

@@ -15,7 +15,7 @@ from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from typing import Any
 
-import msgspec
+from voxd.json_text import json_or
 
 # A longer wait is taken for a mistake of the vendor and cut to a day.
 MAX_RETRY_AFTER_S = 86_400.0
@@ -122,10 +122,7 @@ def should_retry(headers: Mapping[str, str]) -> bool | None:
 
 
 def _in_body(body: bytes) -> float | None:
-    try:
-        content = msgspec.json.decode(body) if len(body) <= _MAX_BODY_BYTES else None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+    content = json_or(body, None) if len(body) <= _MAX_BODY_BYTES else None
     waits = (_of_entry(name, value) for name, value in _entries(content, _MAX_DEPTH))
     return next((wait for wait in waits if wait is not None), None)
 

@@ -97,6 +97,7 @@ async def test_a_json_answer_to_a_text_request_is_understood() -> None:
     [
         (b'{"content": "Hi."}', "text/plain", "Hi."),
         (b'\xef\xbb\xbf {"content": [{"type": "text", "text": "Hi."}]}', "text/plain", "Hi."),
+        (b'{"content": "Hi.", "probability": NaN}', "application/json", "Hi."),
         (b"Hi.", "application/octet-stream", "Hi."),
         (b"{braces} are text", "text/plain", "{braces} are text"),
         (

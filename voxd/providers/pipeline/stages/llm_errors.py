@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from voxd.errors import ContextTooLong, ProviderError, StreamError
+from voxd.json_text import json_or
 from voxd.net import faults
 
 Headers = Mapping[str, str]
@@ -157,7 +158,7 @@ def _detail(error: Any) -> ErrorDetail | None:
     match error:
         case str() if error.strip():
             # Gateways quote the body of the server behind them.
-            quoted = _decoded(error) if error.lstrip().startswith("{") else None
+            quoted = json_or(error, None) if error.lstrip().startswith("{") else None
             return find_error(quoted) or ErrorDetail("", error.strip())
         case list():
             return next(filter(None, map(_detail, error)), None)
@@ -208,15 +209,7 @@ def _message(error: Mapping[str, Any]) -> str:
     return ""
 
 
-def _decoded(text: str | bytes) -> Any:
-    try:
-        return msgspec.json.decode(text)
-    # A proxy in between answers with a page of its own.
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return None
-
-
 def _body(body: bytes) -> ErrorDetail:
     """Return the error in the body of a response; an empty one when it cannot be read."""
-    content = _decoded(body)
+    content = json_or(body, None)
     return find_error(content) or ErrorDetail("", complaint(content))

@@ -5,9 +5,8 @@ from collections.abc import AsyncGenerator
 from functools import partial
 from typing import Any
 
-import msgspec
-
 from voxd.errors import ProviderError
+from voxd.json_text import json_or
 from voxd.net.endpoint import require_key, resource_url
 from voxd.net.faults import captive_portal
 from voxd.net.transport import Access, Budget, HttpRequest, HttpResponse
@@ -20,7 +19,7 @@ from voxd.providers.pipeline.stages.contract import (
     Prompt,
     TextChunk,
 )
-from voxd.providers.pipeline.stages.lenient import count, words
+from voxd.providers.pipeline.stages.lenient import Json, count, words
 from voxd.providers.pipeline.stages.llm_errors import Headers
 from voxd.providers.pipeline.stages.messages import estimate_tokens, pair_tool_results
 from voxd.providers.usage import Usage
@@ -28,9 +27,6 @@ from voxd.providers.vendors.custom.options import CustomLlmOptions
 
 # Internal: the endpoint responded, but not to this method.
 _EXISTS = "exists"
-
-
-Json = dict[str, Any]
 
 
 class CustomLlm(ConfiguredStage[CustomLlmOptions], LanguageModel):
@@ -87,8 +83,8 @@ class CustomLlm(ConfiguredStage[CustomLlmOptions], LanguageModel):
                 yield begun
                 begun = ""
         begun += decoder.decode(b"", final=True)
-        found = None if is_text else _object(begun)
-        if found is not None:
+        found = None if is_text else json_or(begun, None)
+        if isinstance(found, dict):
             yield found
         elif not is_text and not begun.strip():
             raise llm_errors.truncated_reply(self.name)
@@ -186,11 +182,3 @@ def _at(content: Any, path: str) -> Any:
         else:
             return None
     return content
-
-
-def _object(text: str) -> Json | None:
-    try:
-        found = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None

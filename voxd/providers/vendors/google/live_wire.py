@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from voxd.errors import AuthenticationError, ContextTooLong, ProviderError, RateLimited, StreamError
-from voxd.json_text import decode_json
+from voxd.json_text import decode_json, json_or
 from voxd.net import faults
 from voxd.net.faults import CloseReason
 from voxd.providers.settings import SessionConfig, ToolSpec
@@ -206,10 +206,7 @@ def tool_response(call_id: str, name: str, output: str, *, silent: bool = False)
 
     ``silent``: a model whose functions do not block takes it without a spoken response.
     """
-    try:
-        value = msgspec.json.decode(output)
-    except (msgspec.DecodeError, RecursionError):
-        value = None
+    value = json_or(output, None)
     response = value if isinstance(value, dict) else {"output": output}
     result: Message = {"name": name, "response": response}
     if not call_id.startswith(OWN_CALL):
