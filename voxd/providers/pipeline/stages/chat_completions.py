@@ -14,6 +14,7 @@ import msgspec
 from voxd.errors import ProviderError
 from voxd.net.endpoint import belongs_to, host_of, require_key, resource_url
 from voxd.net.transport import Access, Budget, HttpRequest, Transport
+from voxd.providers.json_fields import label, mapping, rows
 from voxd.providers.pipeline.stages import llm_errors
 from voxd.providers.pipeline.stages.chat_reader import ChatReader, KeptFields
 from voxd.providers.pipeline.stages.contract import (
@@ -24,7 +25,6 @@ from voxd.providers.pipeline.stages.contract import (
     StageConfig,
     TextChunk,
 )
-from voxd.providers.pipeline.stages.lenient import label, mapping, rows
 from voxd.providers.pipeline.stages.llm_options import ChatOptions, HostOptions
 from voxd.providers.pipeline.stages.llm_stream import StreamingLanguageModel
 from voxd.providers.pipeline.stages.messages import sendable

@@ -4,9 +4,9 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
+from voxd.providers.json_fields import Json, count, label, mapping, number, rows, words
 from voxd.providers.pipeline.stages import llm_errors
 from voxd.providers.pipeline.stages.contract import Completion, ToolCall
-from voxd.providers.pipeline.stages.lenient import Json, count, label, mapping, number, rows, words
 from voxd.providers.pipeline.stages.llm_stream import ThinkTagFilter
 from voxd.providers.pipeline.stages.reply_reader import ReplyReader
 from voxd.providers.usage import Usage

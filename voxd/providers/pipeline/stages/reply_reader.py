@@ -4,10 +4,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection
 from typing import Any
 
+import msgspec
+
 from voxd.errors import StreamError
+from voxd.json_text import decode_json
+from voxd.providers.json_fields import Json, rows
 from voxd.providers.pipeline.stages import llm_errors
 from voxd.providers.pipeline.stages.contract import Completion
-from voxd.providers.pipeline.stages.lenient import Json, objects
 from voxd.providers.pipeline.stages.tool_calls import ToolCallAssembler, end_reason, finish
 from voxd.providers.usage import Usage
 
@@ -47,7 +50,7 @@ class ReplyReader(ABC):
         if type == "error":
             raise llm_errors.error_from_event(self._provider, data)
         text = ""
-        for each in objects(self._provider, data):
+        for each in _objects(self._provider, data):
             # An error after the first event arrives under HTTP status 200, as an event of its own.
             if found := llm_errors.find_error(each):
                 raise llm_errors.error_from_detail(self._provider, found)
@@ -88,3 +91,23 @@ class ReplyReader(ABC):
     def _raw(self, extras: list[Json], calls: Collection[Any]) -> Any:
         """Return what the vendor needs back unchanged with this reply; ``extras`` are those of the calls."""
         return None
+
+
+def _objects(provider: str, data: str) -> list[Json]:
+    """Return the JSON objects in ``data``, one event of a reply; there may be none.
+
+    Raises `StreamError` for JSON that is broken.
+    """
+    try:
+        # Google's servers send an array of chunks where no server-sent events are requested.
+        return rows(decode_json(data))
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        pass
+    lines = [line for line in data.splitlines() if line.strip()]
+    # Events without the empty line between them arrive as one (HTML standard, section 9.2.6).
+    if len(lines) > 1:
+        return [found for line in lines for found in _objects(provider, line)]
+    # Neither "ping" nor a time keeps an answer from being one.
+    if data.lstrip().startswith(("{", "[")):
+        raise llm_errors.malformed_reply(provider)
+    return []

@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import dropwhile
 from typing import Any
 
+from voxd.providers.json_fields import Json, count, label, mapping, number, rows, words
 from voxd.providers.pipeline.stages.contract import ChatMessage, Prompt, ToolCall
-from voxd.providers.pipeline.stages.lenient import Json, count, label, mapping, number, rows, words
 from voxd.providers.pipeline.stages.messages import sendable
 from voxd.providers.pipeline.stages.reply_reader import ReplyReader
 from voxd.providers.pipeline.stages.tool_calls import new_id, parse_arguments

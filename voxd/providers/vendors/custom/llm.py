@@ -10,6 +10,7 @@ from voxd.json_text import json_or
 from voxd.net.endpoint import require_key, resource_url
 from voxd.net.faults import captive_portal
 from voxd.net.transport import Access, Budget, HttpRequest, HttpResponse
+from voxd.providers.json_fields import Json, count, words
 from voxd.providers.pipeline.stages import llm_errors
 from voxd.providers.pipeline.stages.contract import (
     ChatMessage,
@@ -19,7 +20,6 @@ from voxd.providers.pipeline.stages.contract import (
     Prompt,
     TextChunk,
 )
-from voxd.providers.pipeline.stages.lenient import Json, count, words
 from voxd.providers.pipeline.stages.llm_errors import Headers
 from voxd.providers.pipeline.stages.messages import estimate_tokens, pair_tool_results
 from voxd.providers.usage import Usage

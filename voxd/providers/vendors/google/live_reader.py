@@ -19,6 +19,7 @@ from voxd.frames import BYTES_PER_SAMPLE
 from voxd.providers import events
 from voxd.providers.arguments import read_arguments
 from voxd.providers.events import ProviderEvent
+from voxd.providers.json_fields import count, mapping, rows
 from voxd.providers.usage import Usage
 from voxd.providers.vendors.google.live_wire import NAME, OUTPUT_RATE_HZ, OWN_CALL, Message
 
@@ -79,18 +80,19 @@ class GeminiReader:
 
     def read(self, message: Mapping[str, Any]) -> list[ProviderEvent]:
         """Return the events of ``message``; unknown parts are ignored."""
-        content = _object(message.get("serverContent"))
+        content = mapping(message.get("serverContent"))
         # Several parts may share a message; they are read in the order in which they happened.
-        counted = _object(message.get("usageMetadata"))
+        counted = mapping(message.get("usageMetadata"))
         if counted:
             self._spend(usage_of(counted))
         found = [
-            *self._voice_activity(_object(message.get("voiceActivity"))),
-            *self._transcript(_object(content.get("inputTranscription"))),
+            *self._voice_activity(mapping(message.get("voiceActivity"))),
+            *self._transcript(mapping(content.get("inputTranscription"))),
             *self._output(content),
             *self._tool_calls(_function_calls(message, content)),
         ]
-        for call_id in _list(_object(message.get("toolCallCancellation")).get("ids")):
+        withdrawn = mapping(message.get("toolCallCancellation")).get("ids")
+        for call_id in withdrawn if isinstance(withdrawn, list) else ():
             self.calls.pop(str(call_id), None)
             self._unwanted.discard(str(call_id))
         found += self._end(content)
@@ -166,11 +168,11 @@ class GeminiReader:
         return found
 
     def _output(self, content: Message) -> Iterator[ProviderEvent]:
-        for part in _list(_object(content.get("modelTurn")).get("parts")):
-            data = _object(_object(part).get("inlineData"))
+        for part in rows(mapping(content.get("modelTurn")).get("parts")):
+            data = mapping(part.get("inlineData"))
             if str(data.get("mimeType", "")).startswith("audio/"):
                 yield from self._chunk(data)
-        text = _object(content.get("outputTranscription")).get("text")
+        text = mapping(content.get("outputTranscription")).get("text")
         if isinstance(text, str) and text:
             yield from self._spoken(text)
 
@@ -350,21 +352,12 @@ class GeminiReader:
         self._muted = False
 
 
-def _object(value: object) -> Message:
-    return value if isinstance(value, dict) else {}
-
-
 def _function_calls(message: Mapping[str, Any], content: Message) -> list[Message]:
     """Return the calls of ``message``: in its own field, or as parts of the model's turn."""
-    calls = _list(_object(message.get("toolCall")).get("functionCalls"))
-    # As `generateContent` of the same API sends them; some gateways pass that on.
-    for part in _list(_object(content.get("modelTurn")).get("parts")):
-        calls = [*calls, _object(part).get("functionCall")]
-    return [found for call in calls if (found := _object(call))]
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
+    # As `generateContent` of the same API sends them, in its parts; some gateways pass that on.
+    parts = rows(mapping(content.get("modelTurn")).get("parts"))
+    calls = rows(mapping(message.get("toolCall")).get("functionCalls"))
+    return [call for call in [*calls, *(mapping(part.get("functionCall")) for part in parts)] if call]
 
 
 def usage_of(counted: Mapping[str, Any]) -> Usage:
@@ -372,9 +365,9 @@ def usage_of(counted: Mapping[str, Any]) -> Usage:
 
     Fields: https://ai.google.dev/api/live, UsageMetadata. What is not a number counts as zero.
     """
-    prompt = _count(counted, "promptTokenCount") + _count(counted, "toolUsePromptTokenCount")
-    reply = _count(counted, "responseTokenCount") + _count(counted, "thoughtsTokenCount")
-    cached = _count(counted, "cachedContentTokenCount")
+    prompt = count(counted.get("promptTokenCount")) + count(counted.get("toolUsePromptTokenCount"))
+    reply = count(counted.get("responseTokenCount")) + count(counted.get("thoughtsTokenCount"))
+    cached = count(counted.get("cachedContentTokenCount"))
     audio_in, audio_out = _sound(counted, "promptTokensDetails"), _sound(counted, "responseTokensDetails")
     cached_audio = _sound(counted, "cacheTokensDetails")
     return Usage(
@@ -388,11 +381,6 @@ def usage_of(counted: Mapping[str, Any]) -> Usage:
 
 
 def _sound(counted: Mapping[str, Any], name: str) -> int:
-    details = counted.get(name)
-    rows = [row for row in details if isinstance(row, dict)] if isinstance(details, list) else []
-    return sum(_count(row, "tokenCount") for row in rows if row.get("modality") == "AUDIO")
-
-
-def _count(counted: Mapping[str, Any], name: str) -> int:
-    value = counted.get(name)
-    return value if isinstance(value, int) and value > 0 else 0
+    return sum(
+        count(row.get("tokenCount")) for row in rows(counted.get(name)) if row.get("modality") == "AUDIO"
+    )

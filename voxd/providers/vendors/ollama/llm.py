@@ -7,9 +7,9 @@ from typing import ClassVar
 from voxd.errors import ProviderError
 from voxd.net.endpoint import require_key, resource_url
 from voxd.net.transport import Access, Budget, HttpRequest, Transport
+from voxd.providers.json_fields import label, mapping, rows
 from voxd.providers.pipeline.stages import llm_errors
 from voxd.providers.pipeline.stages.contract import ConfiguredStage, Prompt, StageConfig
-from voxd.providers.pipeline.stages.lenient import label, mapping, rows
 from voxd.providers.pipeline.stages.llm_errors import Headers
 from voxd.providers.pipeline.stages.llm_stream import StreamingLanguageModel
 from voxd.providers.vendors.ollama.options import OllamaOptions

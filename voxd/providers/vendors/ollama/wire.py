@@ -2,9 +2,9 @@
 
 from collections.abc import Collection
 
+from voxd.providers.json_fields import Json, count, label, mapping, rows, words
 from voxd.providers.pipeline.stages.chat_completions import chat_tools
 from voxd.providers.pipeline.stages.contract import ChatMessage, Prompt, ToolCall
-from voxd.providers.pipeline.stages.lenient import Json, count, label, mapping, rows, words
 from voxd.providers.pipeline.stages.llm_stream import ThinkTagFilter
 from voxd.providers.pipeline.stages.messages import sendable
 from voxd.providers.pipeline.stages.reply_reader import ReplyReader

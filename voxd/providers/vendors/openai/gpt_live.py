@@ -21,6 +21,7 @@ from voxd.providers.base import Capabilities, as_session_config
 from voxd.providers.costs import cost_of
 from voxd.providers.events import ProviderEvent
 from voxd.providers.facts import default_model
+from voxd.providers.json_fields import label
 from voxd.providers.realtime.openai_protocol import wire
 from voxd.providers.realtime.openai_protocol.reader import FrameOutcome, RealtimeReader
 from voxd.providers.settings import SessionConfig
@@ -80,9 +81,9 @@ class GptLiveReader(RealtimeReader):
             return FrameOutcome((events.ErrorOccurred.of(broken),))
         if frame.type == "error":
             details = frame.error or {}
-            error = error_for_code(self._provider, _text(details, "code"), _text(details, "message"))
+            error = error_for_code(self._provider, label(details.get("code")), label(details.get("message")))
             fatal = error.code if error.code in {"invalid_api_key", "session_expired"} else ""
-            concerns = _text(details, "client_event_id")
+            concerns = label(details.get("client_event_id"))
             reported = () if fatal else (events.ErrorOccurred.of(error),)
             return FrameOutcome(reported, (), "error", error, concerns, fatal)
         fatal = _ENDS.get(frame.reason or "", "closed_by_vendor") if frame.type == "session.closed" else ""
@@ -116,7 +117,7 @@ class GptLiveReader(RealtimeReader):
     def _take(self, frame: _Frame) -> tuple[list[ProviderEvent], list[wire.Frame]]:
         match frame.type:
             case "session.started":
-                self.session_id = _text(frame.session or {}, "id") or None
+                self.session_id = label((frame.session or {}).get("id")) or None
             case "session.input_transcript.delta" if frame.delta:
                 self._question_words.append(frame.delta)
                 return [events.TextTranscription(frame.delta, True, f"user_{self._count}")], []
@@ -125,7 +126,7 @@ class GptLiveReader(RealtimeReader):
             case "session.output_audio.delta":
                 return self._sound_of(base64.b64decode(frame.delta or "", validate=True)), []
             case "session.delegation.created":
-                return [], [_decline(_text(frame.delegation or {}, "id"))]
+                return [], [_decline(label((frame.delegation or {}).get("id")))]
             case "session.usage.updated" | "session.closed" if frame.usage:
                 # Cumulative for the session.
                 seconds = float(frame.usage.get("seconds") or 0.0)
@@ -293,8 +294,3 @@ def _decline(delegation_id: str) -> wire.Frame:
         "content": "This device cannot do that task. Say so briefly.",
         "delegation_id": delegation_id or None,
     }
-
-
-def _text(data: Mapping[str, Any], name: str) -> str:
-    value = data.get(name)
-    return value if isinstance(value, str) else ""

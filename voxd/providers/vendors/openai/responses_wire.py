@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 
+from voxd.providers.json_fields import Json, count, label, mapping, number, rows, words
 from voxd.providers.pipeline.stages import llm_errors
 from voxd.providers.pipeline.stages.chat_completions import ChatHost
 from voxd.providers.pipeline.stages.contract import ChatMessage, Prompt, ToolCall
-from voxd.providers.pipeline.stages.lenient import Json, count, label, mapping, number, rows, words
 from voxd.providers.pipeline.stages.messages import sendable
 from voxd.providers.pipeline.stages.reply_reader import ReplyReader
 from voxd.providers.usage import Usage

@@ -14,7 +14,7 @@ from voxd.frames import Clip
 from voxd.net import faults
 from voxd.net.endpoint import belongs_to, require_key
 from voxd.net.transport import Access, Budget, HttpRequest, HttpResponse
-from voxd.providers.events import SpeakerPart
+from voxd.providers.json_fields import rows
 from voxd.providers.languages import code_of
 from voxd.providers.pipeline.stages.contract import (
     ConfiguredStage,
@@ -116,7 +116,8 @@ class OpenAIStt(ConfiguredStage[OpenAISttOptions], UploadSpeechToText):
                     yield piece
         else:
             whole = parse_answer(self.name, await answer.json(), _Whole)
-            speakers = _speakers(whole.segments) if self._options.diarize else ()
+            parts = rows(whole.segments) if self._options.diarize else []
+            speakers = parts_of((each.get("speaker"), each.get("text", "")) for each in parts)
             text, usage = labelled(speakers, whole.text.strip()), _usage(whole.usage, clip)
             yield Transcription(text, final=True, usage=usage, speakers=speakers)
 
@@ -200,11 +201,6 @@ class OpenAIStt(ConfiguredStage[OpenAISttOptions], UploadSpeechToText):
                 text += event.delta
                 yield Transcription(text.strip())
         raise StreamError("the transcript broke off", provider=self.name, code="truncated")
-
-
-def _speakers(segments: Any) -> tuple[SpeakerPart, ...]:
-    found = [each for each in segments if isinstance(each, dict)] if isinstance(segments, list) else []
-    return parts_of((each.get("speaker"), each.get("text", "")) for each in found)
 
 
 def _usage(used: _Used | None, clip: Clip) -> Usage:

@@ -1,13 +1,11 @@
-"""Reads JSON of servers that do not keep to the types of their protocol: what cannot be used is left out."""
+"""Reads fields of decoded JSON by hand: a value of another type than its protocol says counts as absent.
+
+For protocols whose objects have no fixed shape; `lenient` reads those that have one into types.
+"""
 
 import math
 from collections.abc import Iterator
 from typing import Any
-
-import msgspec
-
-from voxd.json_text import decode_json
-from voxd.providers.pipeline.stages import llm_errors
 
 Json = dict[str, Any]
 
@@ -18,34 +16,10 @@ _MAX_DEPTH = 6
 _WORDS = ("text", "content", "value", "refusal")
 
 
-def objects(provider: str, data: str) -> list[Json]:
-    """Return the JSON objects in ``data``, one event of a reply; there may be none.
-
-    Raises `StreamError` for JSON that is broken.
-    """
-    try:
-        return _objects_of(decode_json(data))
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        pass
-    lines = [line for line in data.splitlines() if line.strip()]
-    # Events without the empty line between them arrive as one (HTML standard, section 9.2.6).
-    if len(lines) > 1:
-        return [found for line in lines for found in objects(provider, line)]
-    # Neither "ping" nor a time keeps an answer from being one.
-    if data.lstrip().startswith(("{", "[")):
-        raise llm_errors.malformed_reply(provider)
-    return []
-
-
-def _objects_of(value: Any) -> list[Json]:
-    # Google's servers send an array of chunks where no server-sent events are requested.
-    each = value if isinstance(value, list) else [value]
-    return [found for found in each if isinstance(found, dict)]
-
-
 def rows(value: Any) -> list[Json]:
     """Return the objects of a list; one that came without its list counts as one."""
-    return _objects_of(value)
+    each = value if isinstance(value, list) else [value]
+    return [found for found in each if isinstance(found, dict)]
 
 
 def mapping(value: Any) -> Json:
