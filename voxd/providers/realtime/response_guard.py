@@ -223,9 +223,11 @@ class ResponseGuard:
 
     def _output(self, event: _Output, now_s: float) -> list[ProviderEvent]:
         response, found = self._open, list[ProviderEvent]()
-        # A third party need not number its responses; of one response at a time all output is its own.
-        is_late = event.response_id in self._ended or (event.response_id is None and self._asked_s is None)
         if response is None or (event.response_id != response.id and event.response_id in self._ended):
+            # A third party need not number its responses; of one response at a time all output is its own.
+            is_late = event.response_id in self._ended or (
+                event.response_id is None and self._asked_s is None
+            )
             if is_late or isinstance(event, AudioOutputStopped):
                 return self._late(event)
             found.append(self._begin(event.response_id, now_s))
