@@ -40,6 +40,14 @@ def test_every_encoding_is_the_same_sound(subtype: str, form: str, channels: int
     assert np.abs(heard.astype(int) - TONE).max() <= loss
 
 
+def test_a_big_endian_file_is_refused_and_not_played_as_noise() -> None:
+    target = io.BytesIO()
+    soundfile.write(target, TONE / 32_768, 24_000, format="WAV", subtype="PCM_16", endian="BIG")
+    assert target.getvalue().startswith(b"RIFX")
+    with pytest.raises(UnusableSound, match="big endian"):
+        read([target.getvalue()])
+
+
 @examples(60)
 @given(st.lists(st.binary(max_size=60), max_size=8))
 def test_no_input_raises_anything_else(parts: list[bytes]) -> None:

@@ -16,6 +16,9 @@ from voxd.audio.formats.mpeg import MpegFrame, adts_frame, mp3_frame
 MAX_HEAD_BYTES = 8192
 """How much of a body is looked at; with so many bytes `recognise` always decides."""
 
+NOISE_BYTES = 2048
+"""So many bytes tell compressed data without a known beginning from samples."""
+
 # A log line, a word of an error: fewer bytes than this are 0.3 ms of sound.
 _LEAST_TEXT_BYTES = 3
 # So many printable bytes in a row are no samples: of speech at least every second byte is not printable.
@@ -93,7 +96,11 @@ _MAGIC: Mapping[tuple[int, bytes], Format] = MappingProxyType(
         (0, b"\x7fELF"): Format.OTHER,
     }
 )
-_RIFF = (b"RIFF", b"RF64", b"RIFX", b"BW64")
+RIFX = b"RIFX"
+"""The id of a WAV file in big endian."""
+
+WAV_IDS = (b"RIFF", b"RF64", b"BW64", RIFX)
+"""How a WAV file begins. RF64 and BW64 have sizes of 64 bits (EBU Tech 3306)."""
 
 # A test's verdict: a format, False for "none of mine", True for "perhaps: more bytes are needed".
 _Verdict = Format | bool
@@ -126,7 +133,7 @@ def find_frames(body: bytes) -> Format | None:
 
 
 def is_noise(head: bytes) -> bool:
-    """Whether ``head``, 2 KiB or more, is compressed data: as 16-bit samples it is white noise at full scale.
+    """Whether ``head``, `NOISE_BYTES` or more, is compressed data: as samples it is loud white noise.
 
     Speech is neither: neighbouring samples are alike, and its level is some 20 dB lower.
     """
@@ -155,10 +162,10 @@ def _by_magic(head: bytes, is_enough: bool) -> _Verdict:
 
 def _by_container(head: bytes, is_enough: bool) -> _Verdict:
     """RIFF and IFF: an id, a length of four bytes, a kind."""
-    if not any(head[:4] == each[: len(head)] for each in (*_RIFF, b"FORM")):
+    if not any(head[:4] == each[: len(head)] for each in (*WAV_IDS, b"FORM")):
         return False
     if len(head) < _CONTAINER_BYTES:
-        return (Format.WAV if len(head) >= 4 and head[:4] in _RIFF else False) if is_enough else True
+        return (Format.WAV if len(head) >= 4 and head[:4] in WAV_IDS else False) if is_enough else True
     kind = head[8:12]
     if kind == b"WAVE":
         return Format.WAV

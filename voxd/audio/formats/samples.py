@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from voxd.audio.formats.recognise import RIFX, WAV_IDS
 from voxd.frames import BYTES_PER_SAMPLE, Clip
 
 MAX_HEADER_BYTES = 64 * 1024
@@ -19,8 +20,7 @@ TOLERATED_BYTES = 512
 
 # A header of unknown length says 0, 0x7FFFxxxx or 0xFFFFFFFF; a length that is never sent means the same.
 _UNKNOWN_BYTES = 0x4000_0000
-# "RIFF", the size of the file, "WAVE". RF64 and BW64 have sizes of 64 bits (EBU Tech 3306).
-_RIFFS = (b"RIFF", b"RF64", b"BW64")
+# An id, the size of the file, "WAVE".
 _RIFF_BYTES = 12
 # Chunks that may follow the audio of a WAV file; anything else there is more audio.
 _CHUNKS = frozenset(
@@ -103,7 +103,7 @@ class SampleReader:
 
     def finish(self) -> list[Clip]:
         """Return the rest; no data follows. Raises `UnusableSound` in the middle of a header."""
-        is_cut = self._read == self._header or (self._held[:4] in _RIFFS and not self._has_begun)
+        is_cut = self._read == self._header or (self._held[:4] in WAV_IDS and not self._has_begun)
         if self._read == self._samples and not is_cut:
             self._emit(self._held)
             self.missing_bytes = self._left or 0
@@ -149,7 +149,7 @@ class SampleReader:
         """What follows the audio of a header: another header, chunks that are skipped, or more audio."""
         if not self._held:
             return False
-        is_header = any(self._held[:4] == riff[: len(self._held)] for riff in _RIFFS)
+        is_header = any(self._held[:4] == riff[: len(self._held)] for riff in WAV_IDS)
         if (is_header and len(self._held) < _RIFF_BYTES) or len(self._held) < 8:
             return False
         self._left = None
@@ -175,6 +175,8 @@ class SampleReader:
 
     def _header(self) -> bool:
         """Remove a WAV header when all of it has arrived."""
+        if self._held.startswith(RIFX):
+            raise UnusableSound("a WAV file in big endian")
         at, long_bytes, encoding = _RIFF_BYTES, None, None
         while len(self._held) >= at + 8:
             name, size = struct.unpack_from("<4sI", self._held, at)
@@ -205,7 +207,7 @@ def _known(size: int) -> int | None:
 
 def _find_header(data: bytes) -> int:
     """Return where the next WAV header begins, -1 when there is none."""
-    for riff in _RIFFS:
+    for riff in WAV_IDS:
         at = data.find(riff)
         while at >= 0:
             if data[at + 8 : at + 12] == b"WAVE":
@@ -218,7 +220,7 @@ def _partial_header(data: bytes) -> int:
     """Return how many bytes at the end of ``data`` may be the beginning of a WAV header."""
     for count in range(min(_RIFF_BYTES - 1, len(data)), 0, -1):
         tail = data[-count:]
-        if any(tail[:4] == riff[:count] for riff in _RIFFS) and b"WAVE".startswith(tail[8:]):
+        if any(tail[:4] == riff[:count] for riff in WAV_IDS) and b"WAVE".startswith(tail[8:]):
             return count
     return 0
 

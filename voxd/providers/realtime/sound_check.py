@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from voxd.audio.formats.recognise import MAX_HEAD_BYTES, Format, is_noise, recognise
+from voxd.audio.formats.recognise import MAX_HEAD_BYTES, NOISE_BYTES, WAV_IDS, Format, is_noise, recognise
 from voxd.errors import ProviderError, StreamError
 from voxd.frames import Clip
 from voxd.providers.events import (
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from voxd.audio.formats.samples import SampleReader
     from voxd.audio.sound import Resampler
 
-_RIFFS = (b"RIFF", b"RF64", b"BW64")
-# So many bytes tell compressed data without a known beginning from samples.
-_NOISE_BYTES = 2048
 # Fewer printable bytes may be samples.
 _TEXT_BYTES = 16
 
@@ -69,7 +66,7 @@ class SoundCheck:
             rest = self._finish()
             return [*rest, *self._chunk(chunk)]
         self._last = chunk
-        if self._form is Format.SAMPLES and not chunk.audio_data.startswith(_RIFFS):
+        if self._form is Format.SAMPLES and not chunk.audio_data.startswith(WAV_IDS):
             return [chunk]
         return self._recognised(chunk, is_whole=False)
 
@@ -94,7 +91,7 @@ class SoundCheck:
             return self._unwrapped(chunk)
         if self._form is not Format.SAMPLES:
             return self._refuse(self._form.value)
-        if len(head) >= _NOISE_BYTES and is_noise(head[:_NOISE_BYTES]):
+        if len(head) >= NOISE_BYTES and is_noise(head[:NOISE_BYTES]):
             return self._refuse("compressed data")
         return [chunk]
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from voxd.audio.formats.packed import PackedReader
-from voxd.audio.formats.recognise import Format, find_frames, is_noise, recognise
+from voxd.audio.formats.recognise import NOISE_BYTES, Format, find_frames, is_noise, recognise
 from voxd.audio.formats.samples import TOLERATED_BYTES, Encoding, SampleReader, UnusableSound
 from voxd.errors import ProviderError, StreamError
 from voxd.frames import Clip
@@ -21,9 +21,6 @@ from voxd.tasks import in_thread
 
 MAX_MESSAGE_BYTES = 64 * 1024
 """How much of a text is read that came in place of sound."""
-
-NOISE_BYTES = 2048
-"""So much of a body is needed to tell samples from compressed data without a known beginning."""
 
 _RATE = re.compile(r"\brate=(\d{4,6})\b")
 # A proxy repeats the status of the vendor in the body of a response that succeeded.
@@ -180,7 +177,8 @@ class SoundDecoder:
         says_why = named.message or (named.name and not is_state)
         if self._read_refusal is None or not says_why:
             return self._not_pcm(form.value)
-        return self._read_refusal(self.provider, _status_in(body), {}, body)
+        status = _STATUS.search(body)
+        return self._read_refusal(self.provider, int(status[1]) if status else 400, {}, body)
 
     def _not_pcm(self, what: str) -> ProviderError:
         hint = "set the provider's endpoint and model to ones that send PCM, WAV, MP3, Ogg or FLAC"
@@ -190,9 +188,3 @@ class SoundDecoder:
         # Another attempt would get the same format.
         error.retryable = False
         return error
-
-
-def _status_in(body: bytes) -> int:
-    """Return the HTTP status that the JSON of an error names, 400 when it names none."""
-    found = _STATUS.search(body)
-    return int(found[1]) if found else 400
