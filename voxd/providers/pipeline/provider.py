@@ -343,7 +343,10 @@ class PipelineProvider(BaseProvider):
 
     def _report_transcript(self, update: SttUpdate) -> None:
         if self._session.transcription:
-            self._report(_transcription(update))
+            speakers = update.speakers if update.final else ()
+            self._report(
+                events.TextTranscription(update.text, is_partial=not update.final, speakers=speakers)
+            )
 
     def _report(self, event: events.ProviderEvent) -> None:
         if self._is_connected:
@@ -359,12 +362,6 @@ class PipelineProvider(BaseProvider):
     def _require_connected(self) -> None:
         if not self._is_connected:
             raise NotConnected("the pipeline is not connected", provider=NAME)
-
-
-def _transcription(update: SttUpdate) -> events.TextTranscription:
-    return events.TextTranscription(
-        update.text, is_partial=not update.final, speakers=update.speakers if update.final else ()
-    )
 
 
 class _SessionUsage:

@@ -94,7 +94,8 @@ class ReplyTask:
             # Silence is not an answer: the middleware has stopped every clause, or none had words.
             raise stopped_error() if self._is_stopped else NoAnswer("the answer has nothing to say")
         if self.answer.spoken:
-            self._report(events.TextOutput(self._text, response_id=self.response_id))
+            text = self.answer.text if self._is_raw else self.answer.text.strip()
+            self._report(events.TextOutput(text, response_id=self.response_id))
             if self._start_tts is not None:
                 length_ms = self.answer.sound_ms
                 self._report(events.AudioOutputStopped(length_ms, self.response_id, self._item_id))
@@ -269,10 +270,6 @@ class ReplyTask:
         last = self.answer.spoken[-1]
         self.answer.spoken[-1] = replace(last, sound_ms=last.sound_ms + clip.duration_s * 1000)
         self._report(events.AudioOutputChunk(clip.pcm, clip.rate_hz, 1, self.response_id, self._item_id))
-
-    @property
-    def _text(self) -> str:
-        return self.answer.text if self._is_raw else self.answer.text.strip()
 
     @property
     def _item_id(self) -> str:

@@ -103,7 +103,8 @@ class SpendGuard:
     @property
     def problems(self) -> tuple[str, ...]:
         """Which models are counted without a known price, while a limit is set."""
-        if not self._has_limit:
+        limits = (each.usd_per_day for each in self._config.providers.values())
+        if self._config.spend.usd_per_day is None and all(limit is None for limit in limits):
             return ()
         return tuple(
             f"no price is known for {model or 'the model'} of {name}: it is counted by an upper estimate"
@@ -122,11 +123,6 @@ class SpendGuard:
             name,
             UPPER_IN_WORDS,
         )
-
-    @property
-    def _has_limit(self) -> bool:
-        limits = (each.usd_per_day for each in self._config.providers.values())
-        return self._config.spend.usd_per_day is not None or any(limit is not None for limit in limits)
 
     def stopped(self, name: str) -> SpendLimitReached | None:
         """Return why provider or pipeline ``name`` may not be used today, None when it may."""

@@ -112,7 +112,9 @@ def setup(
     }
     if config.transcription:
         body["inputAudioTranscription"] = {}
-    if instructions := _instructions(config):
+    # Native-audio models refuse a language code in `speechConfig`: they take it as an instruction.
+    language = f"Answer in the language with the code {config.language}." if config.language else ""
+    if instructions := [text for text in (config.instructions, language) if text]:
         body["systemInstruction"] = {"parts": [{"text": text} for text in instructions]}
     if config.tools:
         declared = "" if behavior == generation_of(model).behaviors[0] else behavior
@@ -145,12 +147,6 @@ def _detection(config: SessionConfig) -> Message:
     if config.vad_silence_ms is not None:
         detection["silenceDurationMs"] = config.vad_silence_ms
     return detection
-
-
-def _instructions(config: SessionConfig) -> list[str]:
-    # Native-audio models refuse a language code in `speechConfig`: they take it as an instruction.
-    language = f"Answer in the language with the code {config.language}." if config.language else ""
-    return [text for text in (config.instructions, language) if text]
 
 
 def _declaration(tool: ToolSpec, behavior: str) -> Message:

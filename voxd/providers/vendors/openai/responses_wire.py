@@ -73,7 +73,7 @@ class ResponsesReader(ReplyReader):
             case "response.output_text.delta" | "response.refusal.delta":
                 return self._text(event, words(event.get("delta")))
             # A server that sends no pieces sends the whole.
-            case "response.output_text.done" | "response.refusal.done" if not self._is_written(event):
+            case "response.output_text.done" | "response.refusal.done" if _place(event) not in self._written:
                 return self._text(event, words(event.get("text")) or words(event.get("refusal")))
             case "response.function_call_arguments.delta":
                 self._drafts.take(_place(event), arguments=event.get("delta"))
@@ -102,9 +102,6 @@ class ResponsesReader(ReplyReader):
             # Text without a place is that of any message.
             self._written |= {_place(event), label(event.get("item_id")) or _place(event)}
         return text
-
-    def _is_written(self, event: Json) -> bool:
-        return _place(event) in self._written
 
     def _item(self, item: Json, place: Any, *, is_done: bool) -> str:
         kind = label(item.get("type"))

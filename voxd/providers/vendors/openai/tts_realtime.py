@@ -85,7 +85,8 @@ class OpenAIRealtimeTts(SocketTextToSpeech[OpenAIRealtimeTtsOptions]):
         self, connection: WebSocketConnection, text: str, pace: PlaybackLead
     ) -> AsyncGenerator[Clip]:
         """Request ``text`` and yield its audio. Raises `ProviderError`."""
-        await connection.send(wire.encode(self._request(text)))
+        create = wire.create_response(f"create_{next(self._numbers)}")
+        await connection.send(wire.encode(wire.read_aloud(create, text, self._instructions())))
         decoder = SoundDecoder(self.name, Encoding(wire.RATE_HZ))
         while True:
             match await self._next(connection, pace):
@@ -104,10 +105,6 @@ class OpenAIRealtimeTts(SocketTextToSpeech[OpenAIRealtimeTtsOptions]):
                     pass
         for clip in await decoder.finish():
             yield clip
-
-    def _request(self, text: str) -> wire.Frame:
-        create = wire.create_response(f"create_{next(self._numbers)}")
-        return wire.read_aloud(create, text, self._instructions())
 
     def _instructions(self) -> str:
         how = self._options.instructions
