@@ -1,6 +1,7 @@
 """Message middleware around a speech-to-speech session: text both ways, never sound."""
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -11,6 +12,8 @@ import pytest
 from tests.fakes import FakeClock
 from voxd.errors import ProviderError
 from voxd.providers import events
+from voxd.providers.adapter import ProviderAdapter
+from voxd.providers.base import BaseProvider
 from voxd.providers.events import ProviderEvent
 from voxd.providers.pipeline.filtered_session import FilteredSession
 from voxd.providers.pipeline.middleware import MiddlewareMessage, Next
@@ -189,3 +192,30 @@ async def test_a_closed_session_keeps_no_interruption_waiting() -> None:
         await session.disconnect()
         await session.interrupt()
         assert vendor.cuts == 1
+
+
+METHODS = {name: method for name, method in vars(BaseProvider).items() if inspect.iscoroutinefunction(method)}
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda inner: FilteredSession(inner, (hide,), FakeClock()), ProviderAdapter]
+)
+@pytest.mark.parametrize("name", sorted(METHODS))
+async def test_every_method_of_the_contract_reaches_the_session(
+    name: str, wrap: Callable[[BaseProvider], BaseProvider], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached: list[str] = []
+
+    async def reach(*arguments: Any) -> None:
+        reached.append(name)
+
+    vendor = Vendor({})
+    session = wrap(vendor)
+    await session.connect()
+    monkeypatch.setattr(vendor, name, reach)
+    required = list(inspect.signature(METHODS[name]).parameters.values())[1:]
+    values = {"role": "user", "config": {}, "audio_data": bytes(2)}
+    await getattr(session, name)(*(values.get(each.name, "1") for each in required))
+    assert reached == [name]
+    monkeypatch.undo()
+    await session.disconnect()

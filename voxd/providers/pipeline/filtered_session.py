@@ -108,6 +108,14 @@ class FilteredSession(BaseProvider):
         """Request a response."""
         await self.inner.request_response()
 
+    async def request_answer(self) -> None:
+        """Request a response that calls no tool."""
+        await self.inner.request_answer()
+
+    async def abandon_response(self) -> None:
+        """Regard the response as over."""
+        await self.inner.abandon_response()
+
     async def get_usage(self) -> Usage | None:
         """Return what this session used."""
         return await self.inner.get_usage()
