@@ -1,6 +1,5 @@
 """A prompt fits the context of its model, and calls stay with their results."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,17 +12,11 @@ from voxd.providers.pipeline.prompt import (
     count_to_summarise,
     group_exchanges,
     history_tokens,
-    message_tokens,
-    text_tokens,
     trim,
 )
 from voxd.providers.pipeline.stages.contract import ChatMessage, StageConfig, ToolCall
+from voxd.providers.pipeline.stages.tokens import message_tokens
 from voxd.providers.settings import ToolSpec
-
-
-@pytest.mark.parametrize(("text", "tokens"), [("", 0), ("a", 1), ("four", 1), ("eight ch", 2)])
-def test_four_letters_are_a_token(text: str, tokens: int) -> None:
-    assert text_tokens(text) == tokens
 
 
 def test_instructions_tools_and_the_answer_need_room_too() -> None:

@@ -17,7 +17,7 @@ from voxd.providers.pipeline.stages.contract import (
     StageKind,
     TextChunk,
 )
-from voxd.providers.pipeline.tokens import estimated_usage
+from voxd.providers.pipeline.stages.tokens import estimated_usage
 from voxd.providers.usage import Usage
 from voxd.tasks import TaskScope
 

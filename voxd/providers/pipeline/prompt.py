@@ -6,8 +6,6 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-import msgspec
-
 from voxd.errors import VoxdError, named
 from voxd.net.transport import Budget
 from voxd.providers.pipeline.answer_cache import answer_key
@@ -18,8 +16,8 @@ from voxd.providers.pipeline.llm_chain import AnswerEnd, AnswerEvent, LlmRequest
 from voxd.providers.pipeline.stage_stream import StageStream, drain
 from voxd.providers.pipeline.stages.contract import ChatMessage, Completion, LanguageModel, Prompt, TextChunk
 from voxd.providers.pipeline.stages.messages import sendable
+from voxd.providers.pipeline.stages.tokens import fixed_tokens, message_tokens
 from voxd.providers.pipeline.stt_chain import normalize
-from voxd.providers.pipeline.tokens import message_tokens, text_tokens
 from voxd.providers.settings import SessionConfig, ToolSpec
 from voxd.tasks import TaskScope
 from voxd.text import sentences
@@ -241,7 +239,7 @@ def history_tokens(
     max_output_tokens: int | None = None,
 ) -> int:
     """Return how many tokens of a context are left for the conversation; 0 or more."""
-    fixed = text_tokens(instructions) + (text_tokens(msgspec.json.encode(tools).decode()) if tools else 0)
+    fixed = fixed_tokens(instructions, tools)
     answer = ANSWER_TOKENS if max_output_tokens is None else max_output_tokens
     # A limit larger than the context must not leave nothing for the question.
     return max(0, int(context_tokens * SAFETY_FRACTION) - fixed - min(answer, context_tokens // 4))

@@ -17,7 +17,7 @@ from voxd.providers.pipeline.stages import llm_stream as streaming
 from voxd.providers.pipeline.stages.chat_completions import ChatReader
 from voxd.providers.pipeline.stages.contract import LanguageModel, StageConfig
 from voxd.providers.pipeline.stages.llm_stream import ThinkTagFilter
-from voxd.providers.pipeline.stages.messages import estimate_tokens
+from voxd.providers.pipeline.stages.tokens import request_tokens
 from voxd.providers.vendors.ollama.llm import LOADING_S, OllamaLlm
 from voxd.providers.vendors.ollama.wire import OllamaReader
 from voxd.providers.vendors.openai.llm import OpenAIChatLlm
@@ -65,7 +65,7 @@ async def test_the_vendor_client_gets_the_result_and_usage_of_each_request() -> 
     assert transport.told == {
         "budget": prompt.budget,
         "kind": "chat",
-        "tokens": estimate_tokens(prompt),
+        "tokens": request_tokens(prompt),
         "first_byte_s": None,
         "whole_s": None,
     }

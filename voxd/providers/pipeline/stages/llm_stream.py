@@ -13,8 +13,8 @@ from voxd.net.transport import Access, Budget, HttpRequest, HttpResponse
 from voxd.providers.pipeline.stages import llm_errors
 from voxd.providers.pipeline.stages.contract import ChatMessage, Completion, LanguageModel, Prompt, TextChunk
 from voxd.providers.pipeline.stages.llm_errors import Headers
-from voxd.providers.pipeline.stages.messages import estimate_tokens
 from voxd.providers.pipeline.stages.reply_reader import ReplyReader
+from voxd.providers.pipeline.stages.tokens import request_tokens
 
 TAIL_S = 1.0
 """How long to wait for the usage after a complete reply."""
@@ -64,7 +64,7 @@ class StreamingLanguageModel(LanguageModel):
             prompt.budget,
             kind="chat",
             read_refusal=self._refused,
-            tokens=estimate_tokens(prompt),
+            tokens=request_tokens(prompt),
             first_byte_s=self.first_byte_s,
             whole_s=self.whole_s,
         )

@@ -8,17 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
 
-import msgspec
-
-from voxd.providers.pipeline.stages.contract import ChatMessage, Prompt, ToolCall
+from voxd.providers.pipeline.stages.contract import ChatMessage, ToolCall
 from voxd.providers.pipeline.stages.tool_calls import normalize_arguments, portable_id
-
-# About four bytes a token in English; other scripts have more bytes in UTF-8, but seldom more
-# tokens a byte.
-_BYTES_PER_TOKEN = 4
-
-_TOKENS_PER_MESSAGE = 4
-_USUAL_REPLY_TOKENS = 256
 
 
 def pair_tool_results(messages: Iterable[ChatMessage]) -> tuple[ChatMessage, ...]:
@@ -73,13 +64,3 @@ def sendable(messages: Iterable[ChatMessage], provider: str) -> tuple[ChatMessag
         )
         found.append(replace(message, calls=calls, raw=message.raw if is_own else None))
     return tuple(found)
-
-
-def estimate_tokens(prompt: Prompt) -> int:
-    """Return an estimate of the tokens of ``prompt`` and its reply, for rate limits."""
-    texts = [prompt.instructions, *(message.text for message in prompt.messages)]
-    texts += [call.arguments for message in prompt.messages for call in message.calls]
-    size_bytes = sum(len(text.encode(errors="replace")) for text in texts)
-    size_bytes += len(msgspec.json.encode(prompt.tools)) if prompt.tools else 0
-    reply = prompt.max_output_tokens or _USUAL_REPLY_TOKENS
-    return size_bytes // _BYTES_PER_TOKEN + _TOKENS_PER_MESSAGE * len(prompt.messages) + reply

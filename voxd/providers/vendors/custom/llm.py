@@ -21,7 +21,8 @@ from voxd.providers.pipeline.stages.contract import (
     TextChunk,
 )
 from voxd.providers.pipeline.stages.llm_errors import Headers
-from voxd.providers.pipeline.stages.messages import estimate_tokens, pair_tool_results
+from voxd.providers.pipeline.stages.messages import pair_tool_results
+from voxd.providers.pipeline.stages.tokens import request_tokens
 from voxd.providers.usage import Usage
 from voxd.providers.vendors.custom.options import CustomLlmOptions
 
@@ -56,7 +57,7 @@ class CustomLlm(ConfiguredStage[CustomLlmOptions], LanguageModel):
             prompt.budget,
             kind="chat",
             read_refusal=llm_errors.error_from_response,
-            tokens=estimate_tokens(prompt),
+            tokens=request_tokens(prompt),
         )
         async with request as answer:
             end = Completion("stop")
